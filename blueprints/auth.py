@@ -1,0 +1,136 @@
+"""Registration, signing in, sessions."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+
+from database import statement, transaction
+from errors import Forbidden, RateLimited, Unauthenticated
+from repositories.sessions import Sessions
+from repositories.users import Users
+from schemas import auth as schemas
+from security.passwords import hash_password, verify_password
+from security.tokens import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS, TokenPair, first_pair, next_pair
+from web.answers import json, no_content, secret
+from web.blueprint import Blueprint
+from web.caller import anybody, caller, digest, settings
+
+blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registration, signing in, sessions.")
+
+
+@blueprint.post("/register", idempotent=False)
+@blueprint.arguments(schemas.Registration)
+@blueprint.response(201, schemas.Registered)
+def register(body: dict[str, Any]) -> Response:
+    """Register; a personal organization comes along."""
+    if not settings().registration_open:
+        raise Forbidden("Registration is closed here; ask for an invitation.")
+    user_id = str(uuid.uuid4())
+    password_hash = hash_password(body.pop("password"), settings().bcrypt_cost)
+    with statement(anybody()) as connection:
+        organization_id = Users(connection).register(user_id=user_id, password_hash=password_hash, **body)
+    return json({"user_id": user_id, "organization_id": organization_id}, 201, {"Location": "/api/v1/me"})
+
+
+@blueprint.post("/login", idempotent=False)
+@blueprint.arguments(schemas.Login)
+@blueprint.response(200, schemas.Tokens)
+def login(body: dict[str, Any]) -> Response:
+    """Sign in."""
+    account, address = digest(f"account {body['email'].lower()}"), digest(f"address {request.remote_addr}")
+    with statement(anybody()) as connection:
+        attempt = Users(connection).begin_login(account=account, address=address, email=body["email"])
+    if attempt["wait_seconds"]:
+        raise RateLimited("Too many failed attempts.", headers={"Retry-After": str(attempt["wait_seconds"])})
+    if not verify_password(body["password"], attempt["password_hash"], settings().bcrypt_cost):
+        with statement(anybody()) as connection:
+            Users(connection).fail_login(user_id=attempt["user_id"], account=account)
+        raise Unauthenticated("The address or the password is wrong.")
+    pair = first_pair(settings().signing_keys)
+    with statement(anybody()) as connection:
+        Sessions(connection).begin(
+            user_id=attempt["user_id"], account=account, access_seconds=ACCESS_SECONDS, refresh_seconds=REFRESH_SECONDS,
+            **_stored(pair),
+        )  # fmt: skip
+    return _tokens(pair)
+
+
+@blueprint.post("/refresh", idempotent=False)
+@blueprint.arguments(schemas.Refresh)
+@blueprint.response(200, schemas.Tokens)
+def refresh(body: dict[str, Any]) -> Response:
+    """Exchange a refresh token for new tokens; using one twice ends the session."""
+    pair = next_pair(body["refresh_token"], settings().signing_keys)
+    if pair is None:
+        raise Unauthenticated("This is not a refresh token.")
+    with statement(anybody()) as connection:
+        outcome = Sessions(connection).refresh(
+            presented=digest(body["refresh_token"]), access_seconds=ACCESS_SECONDS, grace_seconds=GRACE_SECONDS, **_stored(pair)
+        )
+    if outcome == "reused":
+        raise Unauthenticated("This refresh token was used before; the session has been ended for safety.")
+    if outcome == "ended":
+        raise Unauthenticated("This session has ended.")
+    return _tokens(pair)
+
+
+@blueprint.post("/logout", idempotent=False)
+@blueprint.response(204)
+def logout() -> Response:
+    """Sign out: the session that the access token belongs to ends."""
+    with statement(caller()) as connection:
+        Sessions(connection).end_current()
+    return no_content()
+
+
+@blueprint.get("/sessions")
+@blueprint.response(200, schemas.Sessions)
+def list_sessions() -> Response:
+    """List one's sessions that go on."""
+    with statement(caller()) as connection:
+        return json({"items": Sessions(connection).find_all()})
+
+
+@blueprint.delete("/sessions")
+@blueprint.response(204)
+def end_sessions() -> Response:
+    """End all of one's sessions."""
+    with transaction(caller()) as connection:
+        Sessions(connection).end_all()
+    return no_content()
+
+
+@blueprint.delete("/sessions/<uuid:session_id>")
+@blueprint.response(204)
+def end_session(session_id: UUID) -> Response:
+    """End one of one's sessions."""
+    with transaction(caller()) as connection:
+        Sessions(connection).end(session_id)
+    return no_content()
+
+
+def _stored(pair: TokenPair) -> dict[str, Any]:
+    """What is stored of tokens."""
+    return {
+        "session_id": pair.session_id,
+        "session_token": digest(pair.access_token),
+        "refresh_token": digest(pair.refresh_token),
+    }
+
+
+def _tokens(pair: TokenPair) -> Response:
+    return secret(
+        json(
+            {
+                "access_token": pair.access_token,
+                "refresh_token": pair.refresh_token,
+                "token_type": "Bearer",
+                "expires_in": ACCESS_SECONDS,
+                "session_id": str(pair.session_id),
+            }
+        )
+    )

@@ -1,0 +1,69 @@
+"""Members of organizations."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+
+from database import statement, transaction
+from repositories.members import Members
+from schemas.members import Member, MemberAdd, MemberChange, MemberFilters
+from web.answers import created, expected_versions, no_content, single
+from web.blueprint import Blueprint
+from web.caller import caller
+from web.paging import page
+
+blueprint = Blueprint(
+    "members",
+    __name__,
+    url_prefix="/organizations/<uuid:organization_id>/members",
+    description="Who belongs to an organization, and in what role.",
+)
+
+
+@blueprint.get("")
+@blueprint.arguments(MemberFilters, location="query")
+@blueprint.page(Member)
+def list_members(query: dict[str, Any], organization_id: UUID) -> Response:
+    """List an organization's members."""
+    with statement(caller()) as connection:
+        return page(partial(Members(connection).find, organization_id), query)
+
+
+@blueprint.post("")
+@blueprint.arguments(MemberAdd)
+@blueprint.response(201, Member)
+def add_member(body: dict[str, Any], organization_id: UUID) -> Response:
+    """Add a person who has an account."""
+    with transaction(caller()) as connection:
+        row = Members(connection).add(organization_id, **body)
+    return created(row, f"/api/v1/organizations/{organization_id}/members/{row['user_id']}")
+
+
+@blueprint.get("/<uuid:user_id>")
+@blueprint.response(200, Member)
+def get_member(organization_id: UUID, user_id: UUID) -> Response:
+    """Get a member."""
+    with statement(caller()) as connection:
+        return single(Members(connection).get(organization_id, user_id))
+
+
+@blueprint.patch("/<uuid:user_id>")
+@blueprint.arguments(MemberChange)
+@blueprint.response(200, Member)
+def change_member(body: dict[str, Any], organization_id: UUID, user_id: UUID) -> Response:
+    """Change a member's role or permissions."""
+    with transaction(caller()) as connection:
+        return single(Members(connection).update(organization_id, user_id, expected_versions(), **body))
+
+
+@blueprint.delete("/<uuid:user_id>")
+@blueprint.response(204)
+def remove_member(organization_id: UUID, user_id: UUID) -> Response:
+    """Remove a member, or leave the organization oneself."""
+    with transaction(caller()) as connection:
+        Members(connection).remove(organization_id, user_id, expected_versions())
+    return no_content()

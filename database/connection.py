@@ -1,0 +1,242 @@
+"""Transactions: context, statement and commit in as few round trips as can be.
+
+psycopg keeps the connections and turns values into Python; the exchange itself goes through its `pgconn`,
+because a cursor for every statement cost more than the statement (`docs/performance.md`). Everything that a
+transaction sends at a time is one pipeline, ended by one Sync:
+
+* :func:`statement` is a transaction of exactly one statement and needs no BEGIN: the pipeline up to its Sync is
+  one implicit transaction, so rate limit, authentication, context, statement and commit are one round trip.
+* :func:`transaction` holds several statements: the context travels with the first one.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, cast
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from database.identity import CONTEXT, Identity, Step
+from database.queries import Query
+from database.rows import Row, row_maker
+from database.translation import translate
+from errors import NotFound
+
+_DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+_FORMATS = [[PyFormat.TEXT] * count for count in range(100)]
+
+
+def _choose_waiting() -> tuple[Callable[[int], None], Callable[[int], None]]:
+    """How to wait for a socket: under gevent a blocking read would stop every request of the process."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("select"):
+        from gevent.socket import wait_read, wait_write
+
+        return wait_read, wait_write
+
+    def wait(descriptor: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        poll.poll()
+
+    return (lambda descriptor: wait(descriptor, select.POLLIN)), (lambda descriptor: wait(descriptor, select.POLLOUT))
+
+
+_wait_read, _wait_write = _choose_waiting()
+
+
+class PooledConnection(psycopg.Connection[Any]):
+    """A connection that remembers which statements it has prepared."""
+
+    prepared: set[bytes]
+    prepares: bool = True
+
+
+class Connection:
+    """One transaction. Repositories get it; handlers only open it."""
+
+    __slots__ = ("_begun", "_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started", "_transformer")
+
+    def __init__(self, identity: Identity, *, single: bool) -> None:
+        self._identity = identity
+        self._single = single
+        self._started = False
+        self._begun = False
+        self._outer: Connection | None = None
+
+    def __enter__(self) -> Connection:
+        outer = self._identity.connection
+        if outer is not None:
+            self._outer = outer
+            return outer
+        self._psycopg = cast(PooledConnection, self._identity.pool.take())
+        self._pgconn: PGconn = self._psycopg.pgconn
+        self._transformer = Transformer(self._psycopg)
+        self._identity.connection = self
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._outer is not None:
+            return
+        self._identity.connection = None
+        try:
+            if self._pgconn.transaction_status != TransactionStatus.IDLE and self._psycopg.closed is False:
+                self._checked([(CONTEXT.rollback if kind else CONTEXT.commit, {})])
+        finally:
+            self._identity.pool.give_back(self._psycopg)
+
+    @property
+    def identity(self) -> Identity:
+        """Who the transaction acts for."""
+        return self._identity
+
+    def one(self, query: Query, /, **values: Any) -> Row:
+        """The row of a `:one` query.
+
+        :raises errors.NotFound: there is none that the caller may see.
+        """
+        row = self.maybe(query, **values)
+        if row is None:
+            raise NotFound
+        return row
+
+    def maybe(self, query: Query, /, **values: Any) -> Row | None:
+        """The row of a query, or None."""
+        rows = self._rows(self._run(query, values))
+        return rows[0] if rows else None
+
+    def many(self, query: Query, /, **values: Any) -> list[Row]:
+        """The rows of a query."""
+        return self._rows(self._run(query, values))
+
+    def execute(self, query: Query, /, **values: Any) -> int:
+        """Run a statement; gives the number of rows it touched."""
+        return self._run(query, values).command_tuples or 0
+
+    def _run(self, query: Query, values: Mapping[str, Any]) -> PGresult:
+        if self._started:
+            if self._single:
+                raise RuntimeError(f"{query.name}: statement() holds one statement; use transaction()")
+            return self._checked([(query, values)])[0]
+        self._started = True
+        steps = [*self._identity.steps_before(explicit=not self._single), (query, values)]
+        results = self._exchange(steps)
+        for (step, _), result in zip(steps[:-1], results, strict=False):
+            if step.kind in ("one", "maybe") and result.ntuples == 1:
+                self._identity.learn(step, self._rows(result)[0])
+        self._check(steps, results)
+        return results[-1]
+
+    def _checked(self, steps: list[Step]) -> list[PGresult]:
+        results = self._exchange(steps)
+        self._check(steps, results)
+        return results
+
+    def _rows(self, result: PGresult) -> list[Row]:
+        count = result.ntuples
+        if not count:
+            return []
+        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+        self._transformer.set_pgresult(result)
+        return self._transformer.load_rows(0, count, row_maker(names))
+
+    def _exchange(self, steps: list[Step]) -> list[PGresult]:
+        """Send statements in one pipeline; gives what each of them answered, failures among it.
+
+        :raises errors.DomainError: the connection broke, or a value cannot be sent.
+        """
+        pgconn, prepared = self._pgconn, self._psycopg.prepared
+        sends = []
+        for query, values in steps:
+            arguments = [values.get(name) for name in query.parameters]
+            try:
+                texts = self._transformer.dump_sequence(arguments, _FORMATS[len(arguments)]) if arguments else None
+            except (psycopg.DataError, UnicodeError) as error:
+                raise translate(error, query) from error
+            sends.append((query, texts))
+        expected: list[bytes | None] = []  # what each result belongs to: a statement's preparation, or its run
+        try:
+            pgconn.enter_pipeline_mode()
+            for query, texts in sends:
+                if not self._psycopg.prepares:
+                    pgconn.send_query_params(query.text.encode(), texts)
+                else:
+                    if query.statement not in prepared and query.statement not in expected:
+                        pgconn.send_prepare(query.statement, query.text.encode())
+                        expected.append(query.statement)
+                    pgconn.send_query_prepared(query.statement, texts)
+                expected.append(None)
+            pgconn.pipeline_sync()
+            results = self._read(len(expected))
+            pgconn.exit_pipeline_mode()
+        except psycopg.Error as error:
+            self._psycopg.close()  # nothing more can be read from it
+            raise translate(error, steps[-1][0]) from error
+        except BaseException:
+            self._psycopg.close()  # a time-out in the middle leaves answers that nobody will read
+            raise
+
+        answers: list[PGresult] = []
+        failed: PGresult | None = None
+        for name, result in zip(expected, results, strict=True):
+            if name is None:
+                answers.append(result if failed is None else failed)
+            elif result.status == ExecStatus.COMMAND_OK:
+                prepared.add(name)
+            elif result.status == ExecStatus.FATAL_ERROR:
+                failed = result  # what it was prepared for is answered by its fault
+        return answers
+
+    @staticmethod
+    def _check(steps: list[Step], results: list[PGresult]) -> None:
+        """Raise what the first failing statement means, by `database.translation`."""
+        if results[-1].status in _DONE:
+            return
+        for (query, _), result in zip(steps, results, strict=True):
+            if result.status not in _DONE:
+                raise translate(psycopg.errors.error_from_result(result), query)
+
+    def _read(self, count: int) -> list[PGresult]:
+        pgconn = self._pgconn
+        descriptor = pgconn.socket
+        while pgconn.flush():
+            _wait_write(descriptor)
+        results: list[PGresult] = []
+        while True:
+            while pgconn.is_busy():
+                _wait_read(descriptor)
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            if result is None:
+                continue
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                return results
+            if result.status == ExecStatus.FATAL_ERROR and len(results) >= count:
+                raise psycopg.OperationalError(result.error_message.decode("utf-8", "replace"))
+            results.append(result)
+
+
+def statement(identity: Identity) -> Connection:
+    """A transaction of exactly one statement, in one round trip.
+
+    Inside a :func:`transaction` of the same identity it joins that one.
+
+    :raises RuntimeError: on a second statement.
+    """
+    return Connection(identity, single=True)
+
+
+def transaction(identity: Identity) -> Connection:
+    """A transaction of several statements: committed when the block ends, undone when it raises.
+
+    Inside another one of the same identity it joins that one.
+    """
+    return Connection(identity, single=False)

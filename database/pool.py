@@ -1,0 +1,86 @@
+"""The connections of one process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import psycopg_pool
+
+from config import Settings
+from database.connection import PooledConnection
+from database.rows import adapters
+from errors import Unavailable
+
+
+class _Adaptation:
+    """What psycopg takes the adapters of a new connection from."""
+
+    adapters = adapters()
+    connection = None
+
+
+class Pool:
+    """A bounded pool. Open it after the fork: connections do not survive one.
+
+    :param url: the login to connect with.
+    :param settings: sizes and time-outs.
+    """
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._prepares = settings.prepare_statements
+        self._pool = psycopg_pool.ConnectionPool(
+            url,
+            connection_class=PooledConnection,
+            kwargs={
+                "autocommit": True,
+                "context": _Adaptation(),
+                "prepare_threshold": None,
+                "application_name": "claude-code-bot",
+                "connect_timeout": 5,
+                # a peer that vanished without a word is noticed within half a minute
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 30_000,
+            },
+            min_size=settings.pool_min_size,
+            max_size=settings.pool_max_size,
+            timeout=settings.pool_timeout,
+            configure=self._configure,
+            open=False,
+        )
+
+    def _configure(self, connection: PooledConnection) -> None:
+        connection.prepared = set()
+        connection.prepares = self._prepares
+        connection.pgconn.nonblocking = 1
+
+    def open(self) -> None:
+        """Start connecting, in the background: a database that is down does not keep the process from starting."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Give all connections back to the server."""
+        self._pool.close(timeout=2)
+
+    def take(self) -> psycopg.Connection[Any]:
+        """A connection.
+
+        :raises errors.Unavailable: none was free in time, or the database does not answer.
+        """
+        try:
+            return self._pool.getconn()
+        except psycopg_pool.PoolTimeout as error:
+            raise Unavailable("No database connection was free in time.") from error
+
+    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+        """Return a connection; a broken one is replaced, and its idle siblings are looked after."""
+        broken = connection.closed
+        self._pool.putconn(connection)
+        if broken:
+            self._pool.check()
+
+    def statistics(self) -> dict[str, int]:
+        """Counters of `psycopg_pool`, for `/metrics`."""
+        return self._pool.get_stats()

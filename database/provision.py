@@ -1,0 +1,106 @@
+"""Makes a PostgreSQL server ready for the service: roles, schema, partitions, logins."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from config import ROOT, ConfigurationError, Settings
+from database.migrations import migrate
+from database.queries import load
+
+ROLES = load("roles")
+OPERATIONS = load("operations")
+
+
+@dataclass(frozen=True)
+class LoginUrls:
+    """What the processes of the service connect with."""
+
+    service: str
+    worker: str
+
+
+def provision(admin_url: str, settings: Settings) -> LoginUrls:
+    """Create the roles, bring the schema up to date, and give the service its logins.
+
+    :param admin_url: an administrator's login: a superuser, or the database's owner with CREATEROLE.
+    :param settings: `service_database_url` and `worker_database_url` are used as they are where given;
+        otherwise the logins are derived from `admin_url`, their passwords kept in DATA_DIR/logins.json.
+    :raises psycopg.Error: the server refused something.
+    :raises database.migrations.MigrationError: program and database do not fit together.
+    :raises config.ConfigurationError: the service's login has powers it must not have.
+    """
+    create_roles(admin_url)
+    migrate(admin_url)
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute("SET ROLE ccb_owner")
+        connection.execute(OPERATIONS.create_partitions.text)
+    passwords = _passwords(settings.data_dir / "logins.json")
+    logins = LoginUrls(
+        service=settings.service_database_url or _login(admin_url, "ccb_service", passwords["ccb_service"]),
+        worker=settings.worker_database_url or _login(admin_url, "ccb_worker", passwords["ccb_worker"]),
+    )
+    refuse_powers(logins.service)
+    return logins
+
+
+def create_roles(admin_url: str) -> None:
+    """Run `sql/roles.sql`, which may be repeated."""
+    with psycopg.connect(admin_url) as connection:
+        connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))  # type: ignore[arg-type]
+
+
+def refuse_powers(url: str) -> None:
+    """Check that a login is as powerless as the service's must be.
+
+    :raises config.ConfigurationError: it is a superuser, bypasses row level security or owns the tables.
+    """
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+        refuse_powerful(connection.execute(ROLES.powers.text).fetchone() or {})
+
+
+def refuse_powerful(powers: dict[str, Any]) -> None:
+    """As :func:`refuse_powers`, for an answer of `roles.powers`."""
+    reasons = {
+        "is_superuser": "is a superuser",
+        "bypasses_rls": "bypasses row level security",
+        "is_owner": "owns the tables",
+    }
+    for power, reason in reasons.items():
+        if powers[power]:
+            raise ConfigurationError(
+                f"SERVICE_DATABASE_URL: the role {powers['name']} {reason}, so tenants would not be kept apart"
+            )
+
+
+def _passwords(path: Path) -> dict[str, str]:
+    if path.exists():
+        return dict(json.loads(path.read_text("utf-8")))
+    made = {role: secrets.token_urlsafe(24) for role in ("ccb_service", "ccb_worker")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(made), "utf-8")
+    return made
+
+
+def _login(admin_url: str, role: str, password: str) -> str:
+    """The login of a role on the administrator's server; sets the password unless it works already."""
+    parts = conninfo_to_dict(admin_url)
+    url = make_conninfo(**{**parts, "user": role, "password": password})
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        with psycopg.connect(admin_url) as connection:
+            secret = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(secret.decode()))
+            )
+    return url

@@ -1,0 +1,186 @@
+"""Named queries out of SQL files.
+
+A file holds statements under headers::
+
+    -- name: get :one integrations:read
+    -- One integration that the caller may see.
+    SELECT * FROM integrations WHERE id = %(integration_id)s
+
+The kind says what comes back: `:one` row or :class:`errors.NotFound`, `:maybe` a row, `:many` rows, `:exec` the
+number of rows touched, `:page` rows in an order and from a place. The last word is the permission that the
+policies ask for, named in the refusal; it may be left out. At least one line says why the statement is there.
+
+A `:page` query states its sort keys (`-- sort: created_at, name`); order, place and limit are put around it
+from that whitelist, never from the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from types import SimpleNamespace
+from typing import Literal
+
+from psycopg import sql
+
+from config import ROOT
+
+Kind = Literal["one", "maybe", "many", "exec", "page"]
+QUERIES = ROOT / "sql" / "queries"
+
+_HEADER = re.compile(r"-- name: (?P<name>[a-z_]+) :(?P<kind>one|maybe|many|exec|page)(?: (?P<permission>[a-z_]+:[a-z]+))?")
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+class QueryFileError(Exception):
+    """A SQL file that cannot be loaded; the message names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One statement, ready to be prepared."""
+
+    name: str
+    kind: Kind
+    permission: str | None
+    why: str
+    text: str
+    parameters: tuple[str, ...]
+    statement: bytes = field(repr=False)
+
+    @classmethod
+    def compile(cls, name: str, kind: Kind, permission: str | None, why: str, source: str) -> Query:
+        """Number the named placeholders, one number for each name."""
+        parameters: list[str] = []
+
+        def number(match: re.Match[str]) -> str:
+            if match[1] not in parameters:
+                parameters.append(match[1])
+            return f"${parameters.index(match[1]) + 1}"
+
+        text = _PLACEHOLDER.sub(number, source).replace("%%", "%")
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(name, kind, permission, why, text, tuple(parameters), f"{name[:40]}:{digest}".encode())
+
+
+_PLACE = "(page.{key}, page.id) {side} (%(after)s, %(after_id)s)"
+_END = "ORDER BY page.{key} {direction}, page.id {direction} LIMIT %(limit)s"
+_SHAPES = {
+    # of everybody whom the policies let through: for lists that are short, or that no tenant leads
+    "any": "SELECT page.* FROM ({source}) AS page WHERE {place} " + _END,
+    # of one tenant: its index gives the order
+    "known": "SELECT page.* FROM ({source}) AS page WHERE page.organization_id = %(organization_id)s AND {place} " + _END,
+    # of each of the caller's tenants the first few by its index, then the first few of those: as fast on page
+    # one thousand as on page one, where sorting all rows of all tenants would not be
+    "each": "SELECT page.* FROM permitted_organizations({permission}) AS tenant (id) CROSS JOIN LATERAL ("
+    "SELECT page.* FROM ({source}) AS page WHERE page.organization_id = tenant.id AND {place} " + _END + ") AS page " + _END,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PageQuery:
+    """A list: its statement, and the orders it may be read in.
+
+    A list whose header names a permission holds rows of tenants and is read tenant by tenant.
+    """
+
+    name: str
+    permission: str | None
+    why: str
+    source: str
+    sort_keys: tuple[str, ...]
+    _variants: dict[tuple[str, bool, bool, str], Query] = field(default_factory=dict, repr=False)
+
+    def variant(self, sort_key: str, *, descending: bool, continued: bool, tenant_known: bool) -> Query:
+        """The statement for one order.
+
+        :param sort_key: one of `sort_keys`; ties are broken by `id`.
+        :param continued: whether it starts behind a row (`after`, `after_id`) or at the beginning.
+        :param tenant_known: whether `organization_id` is given: it leads every index that serves a list.
+        :raises KeyError: the sort key is not on the list.
+        """
+        shape = "any" if self.permission is None else "known" if tenant_known else "each"
+        key = (sort_key, descending, continued, shape)
+        if key not in self._variants:
+            if sort_key not in self.sort_keys:
+                raise KeyError(sort_key)
+            self._variants[key] = self._compose(*key)
+        return self._variants[key]
+
+    def variants(self) -> Iterator[Query]:
+        """Every statement that this list can become."""
+        for key in self.sort_keys:
+            for number in range(8 if self.permission else 4):
+                descending, continued, tenant_known = bool(number & 1), bool(number & 2), bool(number & 4)
+                yield self.variant(key, descending=descending, continued=continued, tenant_known=tenant_known)
+
+    def _compose(self, sort_key: str, descending: bool, continued: bool, shape: str) -> Query:
+        parts = {
+            "key": sql.Identifier(sort_key),
+            "side": sql.SQL("<" if descending else ">"),
+            "direction": sql.SQL("DESC" if descending else "ASC"),
+        }
+        statement = sql.SQL(_SHAPES[shape]).format(  # type: ignore[arg-type]
+            source=sql.SQL(self.source),  # type: ignore[arg-type]  # from a SQL file
+            place=sql.SQL(_PLACE).format(**parts) if continued else sql.SQL("true"),
+            permission=sql.Literal(self.permission),
+            **parts,
+        )
+        return Query.compile(self.name, "page", self.permission, self.why, statement.as_string())
+
+
+@cache
+def load(stem: str) -> SimpleNamespace:
+    """The queries of `sql/queries/<stem>.sql`, each as an attribute.
+
+    :raises QueryFileError: a header is malformed or comes twice, or a statement has no reason.
+    """
+    path = QUERIES / f"{stem}.sql"
+    return SimpleNamespace(**{query.name.split(".")[1]: query for query in parse(stem, path.read_text("utf-8"))})
+
+
+def parse(stem: str, text: str) -> Iterator[Query | PageQuery]:
+    """Read the statements of one file.
+
+    :param stem: the file's stem, which leads each query's name.
+    :raises QueryFileError: as :func:`load`.
+    """
+    seen = set()
+    blocks = re.split(r"^(?=-- name:)", text, flags=re.MULTILINE)
+    if any(line.strip() and not line.startswith("--") for line in blocks[0].splitlines()):
+        raise QueryFileError(f"{stem}.sql: there is a statement before the first header")
+    for block in blocks[1:]:
+        first, *lines = block.strip().splitlines()
+        header = _HEADER.fullmatch(first)
+        if header is None:
+            raise QueryFileError(f"{stem}.sql: malformed header {first!r}")
+        if header["name"] in seen:
+            raise QueryFileError(f"{stem}.sql: {header['name']} is there twice")
+        seen.add(header["name"])
+        comments = [line for line in lines if line.startswith("--")]
+        sort = [line.removeprefix("-- sort:") for line in comments if line.startswith("-- sort:")]
+        why = " ".join(line.removeprefix("--").strip() for line in comments if not line.startswith("-- sort:"))
+        source = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
+        if not why or not source:
+            raise QueryFileError(f"{stem}.sql: {header['name']} lacks {'a reason' if source else 'a statement'}")
+        if (header["kind"] == "page") != bool(sort):
+            raise QueryFileError(f"{stem}.sql: {header['name']}: sort keys and :page go together")
+        name = f"{stem}.{header['name']}"
+        if sort:
+            keys = tuple(key.strip() for key in sort[0].split(","))
+            yield PageQuery(name, header["permission"], why, source, keys)
+        else:
+            yield Query.compile(name, header["kind"], header["permission"], why, source)  # type: ignore[arg-type]
+
+
+def every_query() -> Iterator[Query]:
+    """Each statement of each file, lists in all their orders: what tests explain."""
+    for path in sorted(QUERIES.glob("*.sql")):
+        for query in vars(load(path.stem)).values():
+            if isinstance(query, PageQuery):
+                yield from query.variants()
+            else:
+                yield query

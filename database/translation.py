@@ -1,0 +1,130 @@
+"""What the database's errors mean in the product's words: SQLSTATE and constraint, never message text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import psycopg
+
+from database.queries import Query
+from errors import (
+    Conflict,
+    DomainError,
+    Duplicate,
+    Forbidden,
+    ForbiddenTransition,
+    Invalid,
+    LastOwner,
+    LimitExceeded,
+    RankTooLow,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+)
+
+# constraint → the field at fault, and a sentence about it
+UNIQUE = {
+    "uq_users_email": ("/email", "This e-mail address is registered already."),
+    "uq_organizations_slug": ("/slug", "This slug is taken."),
+    "uq_organization_members_organization_id_user_id": ("/email", "This user is a member already."),
+    "uq_organization_invitations_open": ("/email", "This address has been invited already."),
+    "pk_integration_templates": ("/id", "This template id is taken."),
+    "uq_integration_versions_integration_id_version": ("/version", "This version exists already."),
+    "uq_integration_dependencies_integration_id_dependency_name": ("/dependency_name", "This dependency is there already."),
+    "idx_webhooks_url_integration": ("/url", "This integration has a webhook with this URL already."),
+}  # fmt: skip
+REFERENCES = {
+    "fk_integrations_integration_templates": ("/template_id", "There is no such template."),
+    "fk_integrations_organizations": ("/organization_id", "There is no such organization."),
+}
+CHECKS = {
+    "ck_organizations_slug": ("/slug", "Letters, digits and inner hyphens only."),
+    "ck_organizations_personal": ("", "A personal organization stays as long as its user."),
+    "ck_integration_templates_id": ("/id", "Lower-case letters, digits and inner hyphens only."),
+}
+
+
+def translate(error: Exception, query: Query) -> Exception:
+    """The domain error that a database error stands for.
+
+    :param query: the statement that failed; it knows the permission that its policies ask for.
+    :return: the error itself where it has no meaning for a caller: a fault of ours, answered 500 and logged.
+    """
+    if isinstance(error, UnicodeError):
+        return Invalid("The text holds characters that cannot be stored.")
+    if not isinstance(error, psycopg.Error):
+        return error
+    state = error.sqlstate
+    if state is None:
+        if isinstance(error, psycopg.DataError):
+            return Invalid("The text holds characters that cannot be stored, such as NUL.")
+        return Unavailable("The database cannot be reached.")
+    if state.startswith("CB"):
+        return _own(state, error)
+    constraint = error.diag.constraint_name or ""
+    match state:
+        case "42501":
+            return refusal(query.permission)
+        case "23505":
+            return _at(Duplicate, UNIQUE, constraint, "This value is taken.")
+        case "23503":
+            return _at(Invalid, REFERENCES, constraint, "Something this refers to does not exist.")
+        case "23514":
+            return _at(Invalid, CHECKS, constraint, "The value is outside of what is allowed.")
+        case "40001" | "40P01":
+            return Unavailable("Others changed the same rows at the same moment; try again.")
+        case "55P03" | "57014":
+            return Unavailable("The database did not answer in time.")
+    if state[:2] in ("08", "53", "57", "58"):
+        return Unavailable("The database cannot be reached.")
+    if state.startswith("22"):
+        return Invalid("A value is out of range or cannot be stored.")
+    return error
+
+
+def refusal(permission: str | None) -> Forbidden:
+    """The caller sees the thing, but lacks the permission to do this to it."""
+    if permission is None:
+        return Forbidden("This credential may not do this.")
+    return Forbidden(f"This needs the permission {permission}.", permission=permission)
+
+
+def _own(state: str, error: psycopg.Error) -> DomainError:
+    details: dict[str, Any] = orjson.loads(error.diag.message_detail or "{}")
+    sentence = (error.diag.message_primary or "").capitalize() + "."
+    match state:
+        case "CB001":
+            return ForbiddenTransition(sentence, allowed=details["allowed"], current=details["from"])
+        case "CB002":
+            return LastOwner(sentence)
+        case "CB003":
+            return LimitExceeded(sentence, **details)
+        case "CB006":
+            return RankTooLow(sentence)
+        case "CB007":
+            return Invalid(sentence, errors=[{"pointer": "/permissions", "detail": sentence}])
+        case "CB401":
+            reason = {
+                "unknown": "This credential is not known.",
+                "revoked": "This API key has been revoked.",
+                "expired": "This credential has expired.",
+                "ended": "This session has ended.",
+                "deactivated": "This account has been deactivated.",
+            }[details["reason"]]
+            return Unauthenticated(reason)
+        case "CB429":
+            headers = {
+                "Retry-After": str(details["retry_after"]),
+                "RateLimit-Policy": f'"hour";q={details["limit"]};w=3600',
+                "RateLimit": f'"hour";r=0;t={details["retry_after"]}',
+            }
+            return RateLimited("The hourly budget of this credential is used up.", headers=headers)
+    return Conflict(sentence)
+
+
+def _at(
+    kind: type[DomainError], meanings: dict[str, tuple[str, str]], constraint: str, otherwise: str
+) -> DomainError:
+    pointer, sentence = meanings.get(constraint, ("", otherwise))
+    return kind(sentence, errors=[{"pointer": pointer, "detail": sentence}])

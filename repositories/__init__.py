@@ -1,0 +1,1 @@
+"""One class for each resource: named queries in, rows out. They never commit."""

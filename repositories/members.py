@@ -1,0 +1,48 @@
+"""Members of organizations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from database import Row, load
+from errors import Invalid
+from repositories.repository import Order, Repository
+
+
+class Members(Repository):
+    """Members of one organization."""
+
+    queries = load("members")
+
+    def get(self, organization_id: object, user_id: object) -> Row:
+        """One member."""
+        return self.connection.one(self.queries.get, organization_id=organization_id, user_id=user_id)
+
+    def find(self, organization_id: object, *, order: Order, **filters: Any) -> list[Row]:
+        """A page of members."""
+        return self.page(self.queries.list, order, organization_id=organization_id, **filters)
+
+    def add(self, organization_id: object, *, email: str, **values: Any) -> Row:
+        """Add a person who has an account.
+
+        :raises errors.Invalid: there is no account with this address.
+        """
+        user_id = self.connection.one(self.queries.find_user, email=email)["user_id"]
+        if user_id is None:
+            sentence = "There is no account with this address."
+            raise Invalid(sentence, errors=[{"pointer": "/email", "detail": sentence}])
+        self.connection.execute(self.queries.add, organization_id=organization_id, user_id=user_id, **values)
+        return self.get(organization_id, user_id)
+
+    def update(self, organization_id: object, user_id: object, versions: list[int] | None, **values: Any) -> Row:
+        """Change a member's role or permissions."""
+        names = {"organization_id": organization_id, "user_id": user_id}
+        self.change(self.queries.update, versions=versions, **names, **values)
+        return self.get(**names)
+
+    def remove(self, organization_id: object, user_id: object, versions: list[int] | None) -> Row:
+        """Remove a member, or leave.
+
+        :raises errors.LastOwner: nobody else owns the organization.
+        """
+        return self.change(self.queries.remove, versions=versions, organization_id=organization_id, user_id=user_id)

@@ -1,0 +1,72 @@
+"""What repositories share: pages, and telling apart why nothing was changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, ClassVar, NoReturn
+
+from database import Connection, PageQuery, Query, Row
+from database.translation import refusal
+from errors import Conflict, NotFound, StaleVersion
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a list and where in it to start.
+
+    :param after: sort value and id of the row before, None for the beginning.
+    """
+
+    key: str
+    descending: bool
+    limit: int
+    after: list[str] | None = None
+
+
+class Repository:
+    """A resource's way to its rows, within one transaction.
+
+    A subclass names its `queries`; `queries.get` finds one row by the parameters that its changes take too.
+    """
+
+    queries: ClassVar[SimpleNamespace]
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def page(self, query: PageQuery, order: Order, **filters: Any) -> list[Row]:
+        """The rows of one page."""
+        after, after_id = order.after or (None, None)
+        variant = query.variant(
+            order.key,
+            descending=order.descending,
+            continued=order.after is not None,
+            tenant_known=filters.get("organization_id") is not None,
+        )
+        return self.connection.many(variant, after=after, after_id=after_id, limit=order.limit, **filters)
+
+    def change(self, query: Query, *, versions: list[int] | None, **values: Any) -> Row:
+        """Change one row that has one of the expected versions.
+
+        :param versions: what If-Match named; None for any.
+        :raises errors.NotFound: the caller may not see it.
+        :raises errors.StaleVersion: it has changed meanwhile.
+        :raises errors.Forbidden: the caller may see it, but not do this.
+        """
+        row = self.connection.maybe(query, versions=versions, **values)
+        return row if row is not None else self._explain(query, versions, values)
+
+    def _explain(self, query: Query, versions: list[int] | None, values: dict[str, Any]) -> NoReturn:
+        row = self.connection.maybe(self.queries.get, **{**values, "include_deleted": True})
+        if row is None:
+            raise NotFound
+        deleted, restoring = row.get("deleted_at") is not None, query.name.endswith(".restore")
+        if restoring and not deleted:
+            raise Conflict("It is not deleted.")
+        if deleted and not restoring:
+            raise NotFound("It has been deleted.")
+        version = row["version_number"] if "version_number" in row else row["version"]
+        if versions is not None and version not in versions:
+            raise StaleVersion("Read it again and repeat the change on what you find.")
+        raise refusal(query.permission)

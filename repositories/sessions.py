@@ -1,0 +1,43 @@
+"""Sessions of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from database import Row, load
+from errors import NotFound
+from repositories.repository import Repository
+
+
+class Sessions(Repository):
+    """The caller's sessions."""
+
+    queries = load("sessions")
+
+    def begin(self, **values: Any) -> None:
+        """Sign a person in; tokens come hashed."""
+        self.connection.execute(self.queries.begin, **values)
+
+    def refresh(self, **values: Any) -> str:
+        """Rotate the tokens; gives `rotated`, `repeated`, `reused` or `ended`."""
+        return str(self.connection.one(self.queries.refresh, **values)["outcome"])
+
+    def find_all(self) -> list[Row]:
+        """Sessions that go on."""
+        return self.connection.many(self.queries.list)
+
+    def end(self, session_id: object) -> None:
+        """End one of the caller's sessions.
+
+        :raises errors.NotFound: the caller has no such session.
+        """
+        if not self.connection.execute(self.queries.end, session_id=session_id):
+            raise NotFound
+
+    def end_current(self) -> None:
+        """Sign out."""
+        self.connection.execute(self.queries.end_current)
+
+    def end_all(self) -> int:
+        """Sign out everywhere."""
+        return self.connection.execute(self.queries.end_all)

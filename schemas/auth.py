@@ -1,0 +1,80 @@
+"""Registration, signing in, sessions."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, ValidationError, fields
+from marshmallow.validate import Email, Length, OneOf
+
+from schemas.fields import described, identifier, moment, no_nul, text
+
+
+def _fits_bcrypt(password: str) -> None:
+    if len(password.encode("utf-8", "replace")) > 72:
+        raise ValidationError("Longer than 72 bytes, which is as much as bcrypt reads.")
+
+
+class Registration(Schema):
+    """A new person."""
+
+    email = fields.String(
+        required=True, validate=[Length(3, 255), Email(), no_nul], metadata=described("Address, used to sign in.", "ann@example.org")
+    )
+    name = text("Full name.", "Ann Example", required=True)
+    password = fields.String(
+        required=True,
+        validate=[Length(min=8), _fits_bcrypt, no_nul],
+        metadata=described("8 characters at least, 72 bytes at most.", "correct horse battery", format="password"),
+    )
+
+
+class Registered(Schema):
+    """A person who has just registered."""
+
+    user_id = identifier("The person.", required=True)
+    organization_id = identifier("The person's personal organization.", required=True)
+
+
+class Login(Schema):
+    """What a person signs in with."""
+
+    email = fields.String(required=True, validate=[Length(1, 255), no_nul], metadata=described("The address.", "ann@example.org"))
+    password = fields.String(
+        required=True,
+        validate=[Length(1, 1000), no_nul],
+        metadata=described("The password.", "correct horse battery", format="password"),
+    )
+
+
+class Refresh(Schema):
+    """What a session goes on with."""
+
+    refresh_token = fields.String(required=True, validate=Length(1, 200), metadata=described("The newest one.", "ccr_…"))
+
+
+class Tokens(Schema):
+    """What a signed-in person sends."""
+
+    access_token = fields.String(required=True, metadata=described("Sent as Authorization: Bearer …", "cca_…"))
+    refresh_token = fields.String(required=True, metadata=described("Exchanged for new tokens, once.", "ccr_…"))
+    token_type = fields.String(required=True, validate=OneOf(["Bearer"]), metadata=described("Always Bearer.", "Bearer"))
+    expires_in = fields.Integer(required=True, metadata=described("Seconds until the access token expires.", 900))
+    session_id = identifier("The session.", required=True)
+
+
+class SessionListing(Schema):
+    """A session that goes on."""
+
+    id = identifier("Identifier.", required=True)
+    user_id = identifier("Whose it is.", required=True)
+    ip_address = fields.String(allow_none=True, metadata=described("Where it began.", "203.0.113.7"))
+    user_agent = fields.String(allow_none=True, metadata=described("With what.", "curl/8.5"))
+    is_current = fields.Boolean(allow_none=True, metadata=described("Whether this request belongs to it.", True))
+    created_at = moment("When it began.", required=True)
+    refreshed_at = moment("When its tokens last rotated.", allow_none=True)
+    expires_at = moment("When it ends at the latest.", required=True)
+
+
+class Sessions(Schema):
+    """One's sessions."""
+
+    items = fields.List(fields.Nested(SessionListing), required=True, metadata=described("The newest first."))

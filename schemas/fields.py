@@ -1,0 +1,73 @@
+"""Fields that many resources share, with the descriptions and examples that the documentation shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import ValidationError, fields
+from marshmallow.validate import Length, OneOf, Regexp
+
+EXAMPLE_ID = "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"
+EXAMPLE_TIME = "2026-11-22T09:30:00.000000Z"
+
+URL = Regexp(r"^https?://[^\s/?#]+[^\s]*$", error="Not an http or https URL.")
+
+
+def described(description: str, example: Any = None, **more: Any) -> dict[str, Any]:
+    """The metadata of a field."""
+    return {"description": description, **({} if example is None else {"example": example}), **more}
+
+
+def text(description: str, example: str, *, most: int = 255, least: int = 1, **options: Any) -> fields.String:
+    """Text of a bounded length, without NUL, which PostgreSQL does not store."""
+    return fields.String(validate=[Length(least, most), no_nul], metadata=described(description, example), **options)
+
+
+def url(description: str, example: str = "https://example.org/", **options: Any) -> fields.String:
+    """An http or https address of 500 characters at most."""
+    metadata = described(description, example, format="uri")
+    return fields.String(validate=[Length(1, 500), URL, no_nul], allow_none=True, metadata=metadata, **options)
+
+
+def choice(description: str, choices: tuple[str, ...], **options: Any) -> fields.String:
+    """One of a few words."""
+    return fields.String(validate=OneOf(choices), metadata=described(description, choices[0]), **options)
+
+
+def identifier(description: str, **options: Any) -> fields.UUID:
+    """A UUID."""
+    return fields.UUID(metadata=described(description, EXAMPLE_ID), **options)
+
+
+def moment(description: str, **options: Any) -> fields.AwareDateTime:
+    """A point in time in ISO 8601 with its offset."""
+    return fields.AwareDateTime(format="iso", metadata=described(description, EXAMPLE_TIME), **options)
+
+
+def version(description: str = "Version of the row: the number in its ETag.") -> fields.Integer:
+    """A row version."""
+    return fields.Integer(dump_only=True, metadata=described(description, 3))
+
+
+class JsonObject(fields.Field[dict[str, Any]]):
+    """A JSON object of any content."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Not a JSON object.")
+        return value
+
+
+def json_object(description: str, example: Any, **options: Any) -> JsonObject:
+    """An object whose content is the caller's own."""
+    metadata = described(description, example, type="object", additionalProperties=True)
+    return JsonObject(metadata=metadata, **options)
+
+
+def no_nul(value: str) -> None:
+    """Refuse NUL and lone surrogates.
+
+    :raises marshmallow.ValidationError: there is one.
+    """
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValidationError("Holds a character that cannot be stored.")

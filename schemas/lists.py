@@ -1,0 +1,82 @@
+"""What every list takes and gives."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Length, OneOf
+
+from schemas.fields import described
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+class Limit(fields.Integer):
+    """A page size: what is outside of 1 to 200 becomes the nearest that is inside."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
+        number = super()._deserialize(value, attr, data, **options)
+        return max(1, min(MAX_LIMIT, number or DEFAULT_LIMIT))
+
+
+def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
+    """The query parameters of a list.
+
+    :param name: names the schema.
+    :param sort_keys: what it can be sorted by; the first, newest first, is the default.
+    :param filter_fields: what it can be filtered by; what is not given is None.
+    """
+    orders = [sign + key for key in sort_keys for sign in ("-", "")]
+    for field in filter_fields.values():
+        if field.load_default is not False:
+            field.load_default = None
+    shared = {
+        "limit": Limit(
+            load_default=DEFAULT_LIMIT,
+            metadata=described("Items a page, 1 to 200; other numbers become the nearest of these.", 20),
+        ),
+        "cursor": fields.String(
+            validate=Length(1, 4000), metadata=described("Where to go on: `next_cursor` of the page before.")
+        ),
+        "sort": fields.String(
+            load_default=orders[0], validate=OneOf(orders), metadata=described("The order; a hyphen turns it round.", orders[0])
+        ),
+        "fields": fields.String(
+            validate=Length(1, 1000), metadata=described("The fields wanted, separated by commas; all when left out.", "id")
+        ),
+    }
+    return type(name, (Schema,), {**filter_fields, **shared})
+
+
+def include_deleted() -> fields.Boolean:
+    """The filter that lets deleted rows in, for those who may delete."""
+    return fields.Boolean(load_default=False, metadata=described("Show deleted ones too, to those who may delete.", False))
+
+
+@functools.cache
+def page_of(schema: type[Schema]) -> type[Schema]:
+    """The documented shape of a page of `schema`."""
+    return type(
+        f"{schema.__name__}Page",
+        (Schema,),
+        {
+            "items": fields.List(fields.Nested(schema), required=True, metadata=described("The items of this page.")),
+            "next_cursor": fields.String(
+                required=True, allow_none=True, metadata=described("Leads to the next page; null on the last.", "WyIvYXBp…")
+            ),
+        },
+    )
+
+
+class Single(Schema):
+    """The query parameters of a single resource that can be deleted softly."""
+
+    include_deleted = include_deleted()
+    fields_ = fields.String(
+        data_key="fields",
+        validate=Length(1, 1000),
+        metadata=described("The fields wanted, separated by commas; all when left out.", "id"),
+    )

@@ -1,0 +1,29 @@
+"""People."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from schemas.fields import described, identifier, json_object, moment, text, url, version
+
+
+class ProfileChange(Schema):
+    """What one may change in one's profile; a JSON merge patch."""
+
+    name = text("Full name.", "Ann Example")
+    avatar_url = url("A picture.", "https://example.org/ann.png")
+    preferences = json_object("Whatever the user prefers.", {"theme": "dark"})
+
+
+class User(ProfileChange):
+    """A person."""
+
+    id = identifier("Identifier.", required=True)
+    email = fields.String(required=True, metadata=described("Address, used to sign in.", "ann@example.org"))
+    email_verified_at = moment("When the address was confirmed.", allow_none=True)
+    last_login_at = moment("When the person last signed in.", allow_none=True)
+    is_active = fields.Boolean(required=True, metadata=described("Whether the account works.", True))
+    created_at = moment("When the person registered.", required=True)
+    updated_at = moment("When the profile last changed.", required=True)
+    deleted_at = moment("When the account was deleted.", allow_none=True)
+    version = version()

@@ -1,0 +1,1 @@
+"""Passwords, keys, tokens and encryption: pure, no HTTP and no database."""

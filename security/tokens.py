@@ -1,0 +1,76 @@
+"""Access and refresh tokens of sessions: opaque to the client.
+
+A refresh token names its session and is signed, so that a token which was replaced long ago is still
+recognised as that session's: presenting it ends the session. The tokens that follow are derived from the one
+presented, so that repeating a refresh gives the same answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+ACCESS_PREFIX = "cca_"
+REFRESH_PREFIX = "ccr_"
+ACCESS_SECONDS = 15 * 60
+REFRESH_SECONDS = 30 * 24 * 3600
+GRACE_SECONDS = 10
+
+_NONCE = 16
+_SEAL = 16
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """What a person signs in with for the next while."""
+
+    session_id: uuid.UUID
+    access_token: str
+    refresh_token: str
+
+
+def is_access_token(text: str) -> bool:
+    """Whether a text can be an access token."""
+    return text.startswith(ACCESS_PREFIX) and len(text) == len(ACCESS_PREFIX) + 43 and text.isascii()
+
+
+def first_pair(keys: Sequence[str]) -> TokenPair:
+    """The tokens of a new session.
+
+    :param keys: signing keys, newest first.
+    """
+    return _pair(uuid.uuid4(), secrets.token_bytes(_NONCE), secrets.token_bytes(32), keys)
+
+
+def next_pair(refresh_token: str, keys: Sequence[str]) -> TokenPair | None:
+    """The tokens that follow a refresh token; None where the token is not one of ours.
+
+    :param keys: signing keys, newest first; each of them may have signed the token.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(refresh_token.removeprefix(REFRESH_PREFIX))
+    except ValueError:
+        return None
+    body, seal = raw[:-_SEAL], raw[-_SEAL:]
+    if len(raw) != 16 + _NONCE + _SEAL or not any(hmac.compare_digest(seal, _seal(body, key)) for key in keys):
+        return None
+    derive = [hmac.digest(keys[0].encode(), label + raw, "sha256") for label in (b"nonce", b"access")]
+    return _pair(uuid.UUID(bytes=body[:16]), derive[0][:_NONCE], derive[1], keys)
+
+
+def _pair(session_id: uuid.UUID, nonce: bytes, access: bytes, keys: Sequence[str]) -> TokenPair:
+    body = session_id.bytes + nonce
+    return TokenPair(
+        session_id,
+        ACCESS_PREFIX + base64.urlsafe_b64encode(access).decode().rstrip("="),
+        REFRESH_PREFIX + base64.urlsafe_b64encode(body + _seal(body, keys[0])).decode().rstrip("="),
+    )
+
+
+def _seal(body: bytes, key: str) -> bytes:
+    return hmac.new(key.encode(), b"refresh" + body, hashlib.sha256).digest()[:_SEAL]

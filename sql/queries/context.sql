@@ -1,0 +1,41 @@
+-- What goes before a caller's statement: the rate limit in a transaction of its own, then the context.
+
+-- name: begin :exec
+-- Opens a transaction of several statements; a single statement is a transaction by its Sync.
+BEGIN
+
+-- name: commit :exec
+-- Ends it; also ends the counting transaction, so that a request that fails is still counted.
+COMMIT
+
+-- name: rollback :exec
+-- Undoes it.
+ROLLBACK
+
+-- name: become_user :exec
+-- The role is a statement of its own because a SECURITY DEFINER function may not set it.
+SELECT set_config('role', 'authenticated_users', true)
+
+-- name: count_api_key_request :maybe
+-- Raises CB429 when the key's hourly budget is used up, and whatever follows in the pipeline is skipped.
+SELECT request_limit, remaining, reset_seconds FROM count_api_key_request(%(credential)s)
+
+-- name: count_session_request :maybe
+-- The same for a person's session, whose limit comes from the configuration.
+SELECT request_limit, remaining, reset_seconds FROM count_session_request(%(credential)s, %(requests_an_hour)s)
+
+-- name: authenticate_api_key :one
+-- Sets the context; raises CB401 when the key is bad, so that the statement behind it never runs.
+SELECT user_id, organization_id, api_key_id FROM authenticate_api_key(%(credential)s, %(request_id)s, %(ip_address)s, %(user_agent)s)
+
+-- name: authenticate_session :one
+-- The same with an access token.
+SELECT user_id, session_id FROM authenticate_session(%(credential)s, %(request_id)s, %(ip_address)s, %(user_agent)s)
+
+-- name: set_context :exec
+-- Who asks is nobody (registration, login) or a user that the service itself acts for.
+SELECT set_context(%(user_id)s, NULL, NULL, NULL, NULL, %(request_id)s, %(ip_address)s, %(user_agent)s)
+
+-- name: is_reachable :one
+-- Readiness: the database answers.
+SELECT true AS reachable

@@ -1,0 +1,25 @@
+-- Sessions of people.
+
+-- name: begin :exec
+-- After the password was right.
+SELECT begin_session(%(user_id)s, %(session_id)s, %(session_token)s, %(refresh_token)s, %(access_seconds)s, %(refresh_seconds)s, %(account)s)
+
+-- name: refresh :one
+-- rotated, repeated within the grace, reused (which ends the session) or ended.
+SELECT refresh_session(%(session_id)s, %(presented)s, %(session_token)s, %(refresh_token)s, %(access_seconds)s, %(grace_seconds)s) AS outcome
+
+-- name: list :many
+-- One's own that go on.
+SELECT * FROM session_listings ORDER BY created_at DESC
+
+-- name: end :exec sessions:delete
+-- One of one's own.
+UPDATE user_sessions SET ended_at = CURRENT_TIMESTAMP WHERE id = %(session_id)s AND ended_at IS NULL
+
+-- name: end_current :exec
+-- Signing out.
+UPDATE user_sessions SET ended_at = CURRENT_TIMESTAMP WHERE id = current_session_id() AND ended_at IS NULL
+
+-- name: end_all :exec sessions:delete
+-- Signing out everywhere.
+UPDATE user_sessions SET ended_at = CURRENT_TIMESTAMP WHERE user_id = current_user_id() AND ended_at IS NULL

@@ -1,0 +1,74 @@
+-- The roles of the service. They belong to the cluster, not to one database, so this file runs before
+-- the migrations, as the administrator, as often as one likes. The administrator needs CREATEROLE,
+-- not SUPERUSER. Passwords of the login roles are set by database/provision.py.
+DO $$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT * FROM (VALUES
+            -- owns every object; NOINHERIT, so that membership in ccb_definer gives it no rows to see
+            ('ccb_owner', 'NOLOGIN NOINHERIT'),
+            -- owns the SECURITY DEFINER functions; reaches rows only through policies that name it
+            ('ccb_definer', 'NOLOGIN NOINHERIT'),
+            -- what a request becomes: grants and row level security hang on it
+            ('authenticated_users', 'NOLOGIN NOINHERIT'),
+            -- logins of the web processes and of the background worker: powerless by themselves
+            ('ccb_service', 'LOGIN NOINHERIT'),
+            ('ccb_worker', 'LOGIN NOINHERIT')
+        ) AS roles (name, attributes)
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attributes);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL; -- another process that starts now was faster
+            END;
+        END IF;
+    END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
+    wanted record;
+BEGIN
+    FOR wanted IN
+        SELECT * FROM (VALUES
+            ('ccb_owner', current_user::text),
+            ('ccb_definer', 'ccb_owner'),
+            ('authenticated_users', 'ccb_service'),
+            ('authenticated_users', 'ccb_worker')
+        ) AS memberships (granted, member)
+    LOOP
+        -- on PostgreSQL 16 and later the creator of a role holds it with ADMIN but without SET
+        IF wanted.granted <> wanted.member AND NOT EXISTS (
+            SELECT FROM pg_auth_members AS membership
+            WHERE membership.roleid = wanted.granted::regrole
+              AND membership.member = wanted.member::regrole
+              AND coalesce((to_jsonb(membership) ->> 'set_option')::boolean, true)
+        ) THEN
+            EXECUTE format('GRANT %I TO %I', wanted.granted, wanted.member);
+        END IF;
+    END LOOP;
+END
+$$;
+
+DO $$
+BEGIN
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ccb_service, ccb_worker', current_database());
+    EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO ccb_owner', current_database());
+    GRANT USAGE, CREATE ON SCHEMA public TO ccb_owner, ccb_definer;
+    GRANT USAGE ON SCHEMA public TO ccb_service, ccb_worker, authenticated_users;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+END
+$$;
+
+-- Settings of the sessions belong to the roles, so that they hold behind a pooler too.
+ALTER ROLE ccb_service SET statement_timeout = '15s';
+ALTER ROLE ccb_service SET idle_in_transaction_session_timeout = '30s';
+ALTER ROLE ccb_service SET timezone = 'UTC';
+ALTER ROLE ccb_service SET jit = off;
+ALTER ROLE ccb_worker SET idle_in_transaction_session_timeout = '60s';
+ALTER ROLE ccb_worker SET timezone = 'UTC';
+ALTER ROLE ccb_worker SET jit = off;

@@ -1,0 +1,1 @@
+"""The frame between HTTP and the repositories: what every resource shares, once."""

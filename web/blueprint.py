@@ -1,0 +1,144 @@
+"""Blueprints that read input through marshmallow, document output with it, and make every POST idempotent."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flask_smorest
+import orjson
+from flask import Response, current_app, request
+from marshmallow import Schema, ValidationError
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import UnsupportedMediaType
+
+from errors import Invalid, MalformedRequest, TooLarge
+from web.idempotency import idempotent
+from web.paging import resume
+from schemas.lists import page_of
+
+Handler = Callable[..., Response]
+
+MAX_DEPTH = 64  # of nested JSON: deep enough for any configuration, far from any recursion limit
+
+
+class Blueprint(flask_smorest.Blueprint):
+    """A resource's routes.
+
+    `arguments` of the body and of the query reach the handler as one dictionary each, checked. `response` and
+    `page` only document: handlers give finished answers, see `web/answers.py`.
+    """
+
+    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[Handler], Handler]:
+        """Check the body (`json`) or the query string (`query`) and hand it to the handler."""
+        document = super().arguments(schema, location=location, **options)
+        read = _body_reader(schema()) if location == "json" else _query_reader(schema())
+
+        def decorate(handler: Handler) -> Handler:
+            @functools.wraps(handler)
+            def reading(*arguments: Any, **names: Any) -> Response:
+                return handler(read(), *arguments, **names)
+
+            reading._apidoc = document(handler)._apidoc  # type: ignore[attr-defined]
+            return reading
+
+        return decorate
+
+    def response(self, status: int, schema: Any = None, **options: Any) -> Callable[[Handler], Handler]:
+        """Document an answer."""
+        document = super().response(status, schema, **options)
+
+        def decorate(handler: Handler) -> Handler:
+            handler._apidoc = document(handler)._apidoc  # type: ignore[attr-defined]
+            return handler
+
+        return decorate
+
+    def page(self, schema: type[Schema]) -> Callable[[Handler], Handler]:
+        """Document a list of `schema`."""
+        return self.response(200, page_of(schema))
+
+    def add_url_rule(  # type: ignore[override]
+        self, rule: str, endpoint: str | None = None, view_func: Handler | None = None, *arguments: Any, **options: Any
+    ) -> None:
+        """Register a route; what is POSTed with an Idempotency-Key is done once."""
+        if view_func is not None and "POST" in options.get("methods", ()) and options.pop("idempotent", True):
+            view_func = idempotent(view_func)
+        super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
+
+
+def _body_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
+    def read() -> dict[str, Any]:
+        return check(schema, parse_json(request.get_data()))
+
+    return read
+
+
+def _query_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
+    # the same query strings come again and again, and reading one depends on nothing else
+    @functools.lru_cache(maxsize=1024)
+    def parse(query_string: bytes) -> dict[str, Any]:
+        values: MultiDict[str, str] = request.args
+        repeated = [name for name in values if len(values.getlist(name)) > 1]
+        if repeated:
+            raise Invalid(errors=[{"pointer": f"?{name}", "detail": "Given more than once."} for name in repeated])
+        if not values.get("cursor"):
+            return check(schema, values.to_dict(), query=True)
+        completed, place = resume(values.to_dict())
+        return {**check(schema, completed, query=True), "after": place}
+
+    def read() -> dict[str, Any]:
+        if b"cursor=" in request.query_string:  # depends on the path too
+            return parse.__wrapped__(request.query_string)
+        return dict(parse(request.query_string))
+
+    return read
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a request's body.
+
+    :raises errors.MalformedRequest: it is not JSON, or nested too deep.
+    :raises errors.TooLarge: it is larger than MAX_BODY_BYTES.
+    """
+    if len(body) > current_app.config["MAX_CONTENT_LENGTH"]:
+        raise TooLarge
+    if body and not (request.is_json or request.mimetype == "application/merge-patch+json"):
+        raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MalformedRequest(f"The body is not JSON: {error}.") from error
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return value
+
+
+def check(schema: Schema, value: Any, *, query: bool = False) -> dict[str, Any]:
+    """Check values against a schema.
+
+    :raises errors.Invalid: with a JSON pointer (RFC 6901) to each fault, or the parameter's name behind `?`.
+    """
+    try:
+        return dict(schema.load(value))
+    except ValidationError as error:
+        faults = list(_faults(error.normalized_messages(), "?" if query else "/"))
+        raise Invalid("The input is not valid.", errors=faults) from error
+
+
+def _faults(messages: Any, pointer: str) -> list[dict[str, str]]:
+    if isinstance(messages, Mapping):
+        found = []
+        for name, inner in messages.items():
+            step = "" if name == "_schema" else str(name).replace("~", "~0").replace("/", "~1")
+            found += _faults(inner, pointer + step if pointer in ("?", "/") else f"{pointer}/{step}")
+        return found
+    return [{"pointer": pointer if pointer != "/" else "", "detail": str(message)} for message in messages]
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(each, levels - 1) for each in inner)
