@@ -9,6 +9,7 @@ import psycopg_pool
 
 from config import Settings
 from database.connection import PooledConnection
+from database.powers import refuse_powerful
 from database.rows import adapters
 from errors import Unavailable
 
@@ -52,6 +53,7 @@ class Pool:
         )
 
     def _configure(self, connection: PooledConnection) -> None:
+        refuse_powerful(connection)
         connection.prepared = set()
         connection.prepares = self._prepares
         connection.pgconn.nonblocking = 1

@@ -6,17 +6,16 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config import ROOT, ConfigurationError, Settings
+from config import ROOT, Settings
 from database.migrations import migrate
+from database.powers import refuse_powers
 from database.queries import load
 
-ROLES = load("roles")
 OPERATIONS = load("operations")
 
 
@@ -56,29 +55,6 @@ def create_roles(admin_url: str) -> None:
     """Run `sql/roles.sql`, which may be repeated."""
     with psycopg.connect(admin_url) as connection:
         connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))  # type: ignore[arg-type]
-
-
-def refuse_powers(url: str) -> None:
-    """Check that a login is as powerless as the service's must be.
-
-    :raises config.ConfigurationError: it is a superuser, bypasses row level security or owns the tables.
-    """
-    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
-        refuse_powerful(connection.execute(ROLES.powers.text).fetchone() or {})
-
-
-def refuse_powerful(powers: dict[str, Any]) -> None:
-    """As :func:`refuse_powers`, for an answer of `roles.powers`."""
-    reasons = {
-        "is_superuser": "is a superuser",
-        "bypasses_rls": "bypasses row level security",
-        "is_owner": "owns the tables",
-    }
-    for power, reason in reasons.items():
-        if powers[power]:
-            raise ConfigurationError(
-                f"SERVICE_DATABASE_URL: the role {powers['name']} {reason}, so tenants would not be kept apart"
-            )
 
 
 def _passwords(path: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ SELECT attach_archived_partition(%(name)s)
 -- name: begin_run :maybe
 -- One runner at a time: the row is the claim. A run that failed, or that nobody ended within an hour, is due again.
 INSERT INTO maintenance_runs (task)
-SELECT %(task)s
+SELECT %(task)s::text
 WHERE pg_try_advisory_xact_lock(hashtextextended('maintenance ' || %(task)s, 0))
   AND NOT EXISTS (
       SELECT FROM maintenance_runs

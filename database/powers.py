@@ -1,0 +1,37 @@
+"""The logins of the service's processes are powerless: tenants are kept apart by nothing but their policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from config import ConfigurationError
+from database.queries import load
+
+QUERIES = load("roles")
+REASONS = {
+    "is_superuser": "is a superuser",
+    "bypasses_rls": "bypasses row level security",
+    "is_owner": "owns the tables",
+}
+
+
+def refuse_powers(url: str) -> None:
+    """Check that a login is as powerless as it must be.
+
+    :raises config.ConfigurationError: it is a superuser, bypasses row level security or owns the tables.
+    :raises psycopg.OperationalError: the database cannot be reached.
+    """
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        refuse_powerful(connection)
+
+
+def refuse_powerful(connection: psycopg.Connection[Any]) -> None:
+    """As :func:`refuse_powers`, for a connection that is there."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        powers = cursor.execute(QUERIES.powers.text).fetchone() or {}
+    for power, reason in REASONS.items():
+        if powers[power]:
+            raise ConfigurationError(f"the database login {powers['name']} {reason}, so tenants would not be kept apart")

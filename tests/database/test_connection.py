@@ -1,0 +1,166 @@
+"""Transactions: what travels together, what is undone, what survives a fault."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from database import ActingFor, ApiKey, Nobody, Pool, Query, statement, transaction
+from errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from tests.conftest import Database
+
+
+def query(text: str, kind: str = "many") -> Query:
+    """A query of the test's own."""
+    return Query.compile("tests.query", kind, "tests:run", "For a test.", text)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def pool(module_database: Database) -> Iterator[Pool]:
+    opened = module_database.pool(pool_max_size=2, pool_timeout=0.3)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def ann(pool: Pool) -> ActingFor:
+    """A user of the module's database."""
+    user_id = str(uuid.uuid4())
+    with transaction(Nobody(pool)) as connection:
+        register = query("SELECT register_user(%(id)s, 'ann@example.org', 'Ann', 'hash')")
+        connection.many(register, id=user_id)
+    return ActingFor(pool, user_id)
+
+
+WHO = query("SELECT current_user AS role, current_user_id()::text AS user_id, pg_backend_pid() AS backend")
+
+
+def test_the_context_is_set_and_gone(pool: Pool, ann: ActingFor) -> None:
+    with statement(ann) as connection:
+        (row,) = connection.many(WHO)
+    assert (row["role"], row["user_id"]) == ("authenticated_users", ann.user_id)
+    for _ in range(4):  # each connection of the pool
+        with statement(Nobody(pool)) as connection:
+            (after,) = connection.many(WHO)
+        assert (after["role"], after["user_id"]) == ("ccb_service", None)
+
+
+def test_a_statement_is_one(ann: ActingFor) -> None:
+    with statement(ann) as connection:
+        connection.many(WHO)
+        with pytest.raises(RuntimeError, match="holds one statement"):
+            connection.many(WHO)
+
+
+def test_a_transaction_is_undone_when_it_raises(ann: ActingFor) -> None:
+    rename = query("UPDATE user_profiles SET name = %(name)s WHERE id = current_user_id()", "exec")
+    name = query("SELECT name FROM user_profiles WHERE id = current_user_id()", "one")
+    with pytest.raises(ZeroDivisionError), transaction(ann) as connection:
+        assert connection.execute(rename, name="Eve") == 1
+        raise ZeroDivisionError
+    with statement(ann) as connection:
+        assert connection.one(name) == {"name": "Ann"}
+    with transaction(ann) as connection:
+        connection.execute(rename, name="Anna")
+    with statement(ann) as connection:
+        assert connection.one(name) == {"name": "Anna"}
+
+
+def test_an_inner_transaction_joins_the_outer_one(ann: ActingFor) -> None:
+    with transaction(ann) as outer:
+        (first,) = outer.many(WHO)
+        with statement(ann) as inner:
+            assert inner is outer
+            (second,) = inner.many(WHO)
+    assert first == second
+
+
+def test_after_a_failure_the_connection_goes_on(pool: Pool, ann: ActingFor) -> None:
+    for _ in range(5):
+        with pytest.raises(Invalid), statement(ann) as connection:
+            connection.many(query("SELECT 1 / 0"))
+        with pytest.raises(Invalid), transaction(ann) as connection:
+            connection.many(WHO)
+            connection.many(query("SELECT 'x'::integer"))
+        with pytest.raises(Invalid), statement(ann) as connection:
+            connection.many(query("SELECT %(text)s::text"), text="\0")
+    with statement(ann) as connection:
+        assert len(connection.many(WHO)) == 1
+    assert pool.statistics()["pool_available"] >= 1
+
+
+def test_a_refusal_names_the_permission(ann: ActingFor) -> None:
+    with pytest.raises(Forbidden) as refused, statement(ann) as connection:
+        connection.many(query("INSERT INTO events (event_type) VALUES ('forged')"))
+    assert refused.value.members == {"permission": "tests:run"}
+
+
+def test_a_bad_key_stops_the_statement_behind_it(pool: Pool, module_database: Database) -> None:
+    with pytest.raises(Unauthenticated), statement(ApiKey(pool, credential="0" * 64)) as connection:
+        connection.many(query("CREATE TEMPORARY TABLE reached (id integer)"))
+
+
+def test_no_row_is_not_found(ann: ActingFor) -> None:
+    with pytest.raises(NotFound), statement(ann) as connection:
+        connection.one(query("SELECT 1 WHERE false", "one"))
+
+
+def test_an_exhausted_pool(pool: Pool, ann: ActingFor) -> None:
+    entered, leave = threading.Barrier(3), threading.Event()
+
+    def hold() -> None:
+        with transaction(ActingFor(pool, str(ann.user_id))) as connection:
+            connection.many(WHO)
+            entered.wait()
+            leave.wait()
+
+    holders = [threading.Thread(target=hold) for _ in range(2)]
+    for holder in holders:
+        holder.start()
+    entered.wait()
+    try:
+        with pytest.raises(Unavailable) as refused, statement(ann):
+            pass
+        assert refused.value.headers["Retry-After"] == "1"
+    finally:
+        leave.set()
+        for holder in holders:
+            holder.join()
+    with statement(ann) as connection:
+        assert len(connection.many(WHO)) == 1
+
+
+def test_a_connection_that_was_cut_is_replaced(pool: Pool, ann: ActingFor, module_database: Database) -> None:
+    with module_database.admin() as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE usename = 'ccb_service' AND datname = current_database()"
+        )
+    answered = 0
+    for _ in range(3):  # at most as many failures as the pool had connections
+        try:
+            with statement(ann) as connection:
+                answered += len(connection.many(WHO))
+        except Unavailable:
+            continue
+    assert answered >= 1
+
+
+def test_without_prepared_statements(module_database: Database, ann: ActingFor) -> None:
+    pool = module_database.pool(prepare_statements=False)
+    try:
+        with transaction(ActingFor(pool, str(ann.user_id))) as connection:
+            assert connection.many(WHO)[0]["role"] == "authenticated_users"
+            assert connection.many(query("SELECT name FROM pg_prepared_statements")) == []
+    finally:
+        pool.close()
+
+
+def test_a_large_value_passes_in_both_directions(ann: ActingFor) -> None:
+    text = "x" * 5_000_000
+    with statement(ann) as connection:
+        (row,) = connection.many(query("SELECT %(text)s::text AS text"), text=text)
+    assert row["text"] == text

@@ -1,0 +1,87 @@
+"""Provisioning: by an administrator who is no superuser, as often as one likes, with a login that is powerless."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from config import ConfigurationError
+from database.migrations import migrations
+from database.powers import refuse_powers
+from database.provision import provision
+from tests.conftest import Database, Databases
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def administrator(databases: Databases) -> Iterator[str]:
+    """The login of an administrator with CREATEROLE who owns a new database: managed PostgreSQL gives no more."""
+    name = f"ccb_test_admin_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(databases.server.url, autocommit=True) as connection:
+        role = sql.Identifier(name)
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'administrator'").format(role))
+        for granted in ("ccb_owner", "ccb_definer", "ccb_service", "ccb_worker", "authenticated_users"):
+            # the roles of the cluster are there already, made by the superuser: hand them over
+            connection.execute(sql.SQL("GRANT {} TO {} WITH ADMIN OPTION").format(sql.Identifier(granted), role))
+        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+    yield make_conninfo(databases.server.url, dbname=name, user=name, password="administrator")
+    with psycopg.connect(databases.server.url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(role))
+        connection.execute(sql.SQL("DROP OWNED BY {}").format(role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_an_administrator_without_superuser_is_enough(administrator: str, databases: Databases, tmp_path: Path) -> None:
+    with psycopg.connect(administrator) as connection:
+        assert connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
+    logins = provision(administrator, databases.settings(data_dir=databases.folder))
+    with psycopg.connect(logins.service) as connection:
+        assert connection.execute("SELECT current_user, newest_migration()").fetchone() == (
+            "ccb_service",
+            len(migrations()),
+        )
+
+
+def test_again_changes_nothing(database: Database) -> None:
+    settings = database.databases.settings()
+    logins = provision(database.admin_url, settings)
+    assert conninfo_to_dict(logins.service) == conninfo_to_dict(database.logins.service)
+
+
+def test_the_kept_passwords_are_for_the_owner_of_the_files_only(database: Database) -> None:
+    kept = database.databases.folder / "logins.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_powerful_login_is_refused(database: Database) -> None:
+    with pytest.raises(ConfigurationError, match="is a superuser"):
+        refuse_powers(database.admin_url)
+    with database.admin() as connection:
+        name = f"ccb_test_owner_{os.getpid()}"
+        role = sql.Identifier(name)
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'owner' IN ROLE ccb_owner").format(role))
+        try:
+            with pytest.raises(ConfigurationError, match="owns the tables"):
+                refuse_powers(make_conninfo(database.admin_url, user=name, password="owner"))
+            connection.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(role))
+            with pytest.raises(ConfigurationError, match="bypasses row level security"):
+                refuse_powers(make_conninfo(database.admin_url, user=name, password="owner"))
+        finally:
+            connection.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def test_the_service_does_not_start_with_a_powerful_login(database: Database) -> None:
+    from tests.service import Service
+
+    service = Service(database.settings(service_database_url=database.admin_url))
+    with pytest.raises(AssertionError, match="is a superuser"), service:
+        pass
+    service.stop()

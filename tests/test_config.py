@@ -1,0 +1,44 @@
+"""Settings and their documentation."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from config import ROOT, ConfigurationError, Settings
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    for each in fields(Settings):
+        line = next((line for line in text.splitlines() if line.startswith(f"| `{each.name.upper()}` |")), "")
+        assert each.metadata["doc"] in line, each.name
+
+
+def test_reading_the_environment() -> None:
+    settings = Settings.from_environment(
+        {"PORT": "9000", "POOL_TIMEOUT": "0.5", "PREPARE_STATEMENTS": "false", "SIGNING_KEYS": "new, old", "DATA_DIR": "/x", "HOST": " "}
+    )
+    assert (settings.port, settings.pool_timeout, settings.prepare_statements) == (9000, 0.5, False)
+    assert settings.signing_keys == ("new", "old")
+    assert settings.data_dir == Path("/x")
+    assert settings.host == "127.0.0.1"
+    assert settings.base_url == "http://127.0.0.1:9000"
+
+
+@pytest.mark.parametrize(("name", "text"), [("PORT", "eighty"), ("POOL_TIMEOUT", "soon"), ("REGISTRATION_OPEN", "perhaps")])
+def test_a_value_of_the_wrong_type_is_named(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        Settings.from_environment({name: text})
+
+
+def test_only_config_reads_settings() -> None:
+    names = "|".join(each.name.upper() for each in fields(Settings))
+    read = re.compile(rf"""(environ\.get\(|environ\[|getenv\()["']({names})["']""")
+    for path in ROOT.glob("**/*.py"):
+        inside = path.relative_to(ROOT)
+        if inside.parts[0] not in ("tests", "benchmarks", ".venv", "var"):
+            assert not read.search(path.read_text("utf-8")), inside
