@@ -38,9 +38,9 @@ REFERENCES = {
     "fk_integrations_integration_templates": ("/template_id", "There is no such template."),
     "fk_integrations_organizations": ("/organization_id", "There is no such organization."),
 }
+CONTRADICTIONS = {"ck_organizations_personal": ("", "A personal organization stays as long as its user.")}
 CHECKS = {
     "ck_organizations_slug": ("/slug", "Letters, digits and inner hyphens only."),
-    "ck_organizations_personal": ("", "A personal organization stays as long as its user."),
     "ck_integration_templates_id": ("/id", "Lower-case letters, digits and inner hyphens only."),
 }
 
@@ -71,6 +71,8 @@ def translate(error: Exception, query: Query) -> Exception:
         case "23503":
             return _at(Invalid, REFERENCES, constraint, "Something this refers to does not exist.")
         case "23514":
+            if constraint in CONTRADICTIONS:
+                return _at(Conflict, CONTRADICTIONS, constraint, "")
             return _at(Invalid, CHECKS, constraint, "The value is outside of what is allowed.")
         case "40001" | "40P01":
             return Unavailable("Others changed the same rows at the same moment; try again.")

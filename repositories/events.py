@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from database import Row, load
+from database import Row, load, parsed
 from errors import NotFound
 from repositories.repository import Order, Repository
 
@@ -23,7 +23,7 @@ class Events(Repository):
         """A page of events."""
         return self.page(self.queries.list, order, **filters)
 
-    def state_as_of(self, aggregate_type: str, aggregate_id: object, as_of: datetime) -> Any:
+    def state_as_of(self, aggregate_type: str, aggregate_id: object, as_of: datetime) -> Row:
         """An aggregate as it was at a moment, folded from its events.
 
         :raises errors.NotFound: it was not there yet.
@@ -32,4 +32,4 @@ class Events(Repository):
         row = self.connection.maybe(self.queries.state_as_of, **values)
         if row is None:
             raise NotFound("It was not there at that moment.")
-        return row["state"]
+        return dict(parsed(row["state"]))

@@ -13,13 +13,18 @@ class IntegrationDependencies(Repository):
     """What one integration depends on."""
 
     queries = load("integration_dependencies")
+    parents = load("integrations")
 
     def get(self, integration_id: object, dependency_id: object) -> Row:
         """One dependency."""
         return self.connection.one(self.queries.get, integration_id=integration_id, dependency_id=dependency_id)
 
     def find(self, integration_id: object, *, order: Order, **filters: Any) -> list[Row]:
-        """A page of dependencies."""
+        """A page of dependencies.
+
+        :raises errors.NotFound: the caller sees no such integration.
+        """
+        self.expect(self.parents.get, integration_id=integration_id)
         return self.page(self.queries.list, order, integration_id=integration_id, **filters)
 
     def create(self, integration_id: object, **values: Any) -> Row:

@@ -13,13 +13,18 @@ class IntegrationVersions(Repository):
     """Versions of one integration."""
 
     queries = load("integration_versions")
+    parents = load("integrations")
 
     def get(self, integration_id: object, version_id: object) -> Row:
         """One version."""
         return self.connection.one(self.queries.get, integration_id=integration_id, version_id=version_id)
 
     def find(self, integration_id: object, *, order: Order) -> list[Row]:
-        """A page of versions."""
+        """A page of versions.
+
+        :raises errors.NotFound: the caller sees no such integration.
+        """
+        self.expect(self.parents.get, integration_id=integration_id)
         return self.page(self.queries.list, order, integration_id=integration_id)
 
     def create(self, integration_id: object, **values: Any) -> Row:

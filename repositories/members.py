@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
+from database.translation import refusal
 from errors import Invalid
 from repositories.repository import Order, Repository
 
@@ -13,21 +14,32 @@ class Members(Repository):
     """Members of one organization."""
 
     queries = load("members")
+    parents = load("organizations")
 
     def get(self, organization_id: object, user_id: object) -> Row:
         """One member."""
         return self.connection.one(self.queries.get, organization_id=organization_id, user_id=user_id)
 
     def find(self, organization_id: object, *, order: Order, **filters: Any) -> list[Row]:
-        """A page of members."""
+        """A page of members.
+
+        :raises errors.NotFound: the caller sees no such organization.
+        """
+        self.expect(self.parents.get, organization_id=organization_id)
         return self.page(self.queries.list, order, organization_id=organization_id, **filters)
 
     def add(self, organization_id: object, *, email: str, **values: Any) -> Row:
         """Add a person who has an account.
 
+        :raises errors.NotFound: the caller sees no such organization.
+        :raises errors.Forbidden: the caller may not add members.
         :raises errors.Invalid: there is no account with this address.
         """
-        user_id = self.connection.one(self.queries.find_user, email=email)["user_id"]
+        found = self.connection.maybe(self.queries.find_user, organization_id=organization_id, email=email)
+        if found is None:
+            self.connection.one(self.queries.organization, organization_id=organization_id)
+            raise refusal(self.queries.find_user.permission)
+        user_id = found["user_id"]
         if user_id is None:
             sentence = "There is no account with this address."
             raise Invalid(sentence, errors=[{"pointer": "/email", "detail": sentence}])

@@ -46,6 +46,15 @@ class Repository:
         )
         return self.connection.many(variant, after=after, after_id=after_id, limit=order.limit, **filters)
 
+    def expect(self, parent: Query, **values: Any) -> None:
+        """Check that the caller sees what the rows belong to: of something else there is no list, not an empty one.
+
+        :param parent: the parent's `get`.
+        :raises errors.NotFound: there is none that the caller may see.
+        """
+        if self.connection.maybe(parent, include_deleted=False, **values) is None:
+            raise NotFound
+
     def change(self, query: Query, *, versions: list[int] | None, **values: Any) -> Row:
         """Change one row that has one of the expected versions.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,13 +55,23 @@ def test_a_directory_without_a_server_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_server_ends_with_tests_that_are_killed():
-    code = "import sys; from tests.postgresql import start_server; print(start_server().pid, flush=True); sys.stdin.read()"
+    code = (
+        "import sys; from tests.postgresql import start_server\n"
+        "server = start_server(); print(server.pid); print(server.url, flush=True); sys.stdin.read()"
+    )
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     with subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as tests:
         assert tests.stdout is not None
         pid = int(tests.stdout.readline())
+        directory = directory_of(tests.stdout.readline().strip())
         assert is_running(pid)
         tests.kill()
     eventually(lambda: not is_running(pid), "the end of the server")
+    shutil.rmtree(directory)

@@ -37,6 +37,14 @@ CREATE POLICY idempotency_keys_retention_select ON idempotency_keys FOR SELECT T
 CREATE POLICY idempotency_keys_retention_delete ON idempotency_keys FOR DELETE TO ccb_owner
     USING (expires_at < CURRENT_TIMESTAMP);
 
+CREATE POLICY user_tokens_retention_select ON user_tokens FOR SELECT TO ccb_owner USING (true);
+CREATE POLICY user_tokens_retention_delete ON user_tokens FOR DELETE TO ccb_owner USING (expires_at < CURRENT_TIMESTAMP);
+CREATE POLICY rate_limits_retention_select ON rate_limits FOR SELECT TO ccb_owner USING (true);
+CREATE POLICY rate_limits_retention_delete ON rate_limits FOR DELETE TO ccb_owner USING (arrival_at < CURRENT_TIMESTAMP);
+CREATE POLICY login_throttles_retention_select ON login_throttles FOR SELECT TO ccb_owner USING (true);
+CREATE POLICY login_throttles_retention_delete ON login_throttles FOR DELETE TO ccb_owner
+    USING (updated_at < CURRENT_TIMESTAMP - INTERVAL '1 day');
+
 CREATE FUNCTION partition_ranges(parent regclass)
     RETURNS TABLE (partition regclass, lower_bound timestamptz, upper_bound timestamptz, is_month boolean)
     LANGUAGE sql STABLE
@@ -223,6 +231,9 @@ BEGIN
     DELETE FROM audit_logs WHERE created_at < CURRENT_DATE - keep_audit_logs;
     DELETE FROM user_sessions WHERE expires_at < CURRENT_TIMESTAMP - keep_sessions;
     DELETE FROM idempotency_keys WHERE expires_at < CURRENT_TIMESTAMP;
+    DELETE FROM user_tokens WHERE expires_at < CURRENT_TIMESTAMP - keep_sessions;
+    DELETE FROM rate_limits WHERE arrival_at < CURRENT_TIMESTAMP;
+    DELETE FROM login_throttles WHERE updated_at < CURRENT_TIMESTAMP - INTERVAL '1 day';
     RAISE NOTICE 'Cleanup completed at %', CURRENT_TIMESTAMP;
 END
 $$;

@@ -35,7 +35,3 @@ SELECT user_id, session_id FROM authenticate_session(%(credential)s, %(request_i
 -- name: set_context :exec
 -- Who asks is nobody (registration, login) or a user that the service itself acts for.
 SELECT set_context(%(user_id)s, NULL, NULL, NULL, NULL, %(request_id)s, %(ip_address)s, %(user_agent)s)
-
--- name: is_reachable :one
--- Readiness: the database answers.
-SELECT true AS reachable

@@ -2,7 +2,9 @@
 
 -- name: lock :one
 -- One request at a time for a key; the second is told so instead of waiting.
-SELECT pg_try_advisory_xact_lock(hashtextextended(current_user_id() || %(route)s || ' ' || %(key)s, 0)) AS is_free
+SELECT pg_try_advisory_xact_lock(hashtextextended(
+    concat_ws(' ', current_user_id(), current_api_key_id(), %(route)s::text, %(key)s::text), 0
+)) AS is_free
 
 -- name: find :maybe
 -- The first answer, while it is kept.

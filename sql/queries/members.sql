@@ -11,9 +11,14 @@ WHERE organization_id = %(organization_id)s AND user_id = %(user_id)s
 SELECT * FROM member_profiles
 WHERE organization_id = %(organization_id)s AND (%(role)s::text IS NULL OR role = %(role)s)
 
--- name: find_user :one members:create
--- Whoever is to be added is named by their address; nobody is where there is no account.
-SELECT find_user(%(email)s) AS user_id
+-- name: find_user :maybe members:create
+-- Whoever is to be added is named by their address. No row for those who may not add: they learn of no account.
+SELECT find_user(%(email)s) AS user_id FROM organizations
+WHERE id = %(organization_id)s AND id = ANY (ARRAY(SELECT permitted_organizations('members:create')))
+
+-- name: organization :maybe organizations:read
+-- Whether the caller sees the organization at all: tells 404 from 403.
+SELECT id FROM organizations WHERE id = %(organization_id)s
 
 -- name: add :exec members:create
 -- guard_membership() keeps ranks and permissions within the caller's own.

@@ -1,0 +1,16 @@
+-- No role of the service is a superuser, bypasses row level security, makes roles or databases, or can become one
+-- that does or that owns the tables.
+SELECT role.rolname AS object, faults.fault
+FROM pg_roles AS role
+CROSS JOIN LATERAL (VALUES
+    ('is a superuser', role.rolsuper),
+    ('bypasses row level security', role.rolbypassrls),
+    ('creates roles', role.rolcreaterole),
+    ('creates databases', role.rolcreatedb),
+    ('inherits what its roles may do', role.rolinherit),
+    ('can become the owner or the definer', role.rolname NOT IN ('ccb_owner', 'ccb_definer')
+        AND (pg_has_role(role.oid, 'ccb_owner', 'MEMBER') OR pg_has_role(role.oid, 'ccb_definer', 'MEMBER')))
+) AS faults (fault, is_so)
+WHERE role.rolname IN ('ccb_service', 'ccb_worker', 'authenticated_users', 'ccb_definer', 'ccb_owner')
+  AND faults.is_so
+ORDER BY 1, 2
