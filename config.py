@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 
@@ -18,35 +19,63 @@ class ConfigurationError(Exception):
     """The environment holds something the service cannot start with; the message names it."""
 
 
+def _setting(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one process. The environment variable is the field's name in capitals."""
 
-    database_url: str = field(default="", metadata={"doc": "Administrator's login of an existing PostgreSQL. Empty: an embedded one is started."})
-    service_database_url: str = field(default="", metadata={"doc": "Login of the web processes: powerless, never a superuser, an owner or a role that bypasses RLS. Derived and kept in DATA_DIR when empty."})
-    worker_database_url: str = field(default="", metadata={"doc": "Login of the background worker. Derived like SERVICE_DATABASE_URL when empty."})
-    data_dir: Path = field(default=Path("var"), metadata={"doc": "Where the embedded database, generated keys, logs and demo.json live."})
-    host: str = field(default="127.0.0.1", metadata={"doc": "Address to listen on."})
-    port: int = field(default=8000, metadata={"doc": "Port to listen on."})
-    public_url: str = field(default="", metadata={"doc": "Base URL that users see, for links in mails and Location headers. Default: http://HOST:PORT."})
-    signing_keys: tuple[str, ...] = field(default=(), metadata={"doc": "Keys that sign cursors, newest first, separated by commas. 32 characters at least."})
-    encryption_keys: tuple[str, ...] = field(default=(), metadata={"doc": "Fernet keys that encrypt webhook secrets and kept answers, newest first, separated by commas."})
-    web_workers: int = field(default=2, metadata={"doc": "gunicorn worker processes."})
-    web_connections: int = field(default=1000, metadata={"doc": "Simultaneous client connections of one worker process."})
-    pool_min_size: int = field(default=1, metadata={"doc": "Database connections each process keeps open."})
-    pool_max_size: int = field(default=4, metadata={"doc": "Database connections each process opens at most."})
-    pool_timeout: float = field(default=5.0, metadata={"doc": "Seconds a request waits for a database connection before it is answered 503."})
-    prepare_statements: bool = field(default=True, metadata={"doc": "Use server-side prepared statements. Set to false behind a PgBouncer that cannot track them."})
-    max_body_bytes: int = field(default=8 * 1024 * 1024, metadata={"doc": "Largest request body in bytes; larger ones are answered 413."})
-    trusted_proxies: int = field(default=0, metadata={"doc": "How many proxies in front are trusted to set X-Forwarded-For, -Proto and -Host."})
-    session_rate_limit: int = field(default=10_000, metadata={"doc": "Requests an hour of a signed-in person. API keys carry their own limit."})
-    bcrypt_cost: int = field(default=12, metadata={"doc": "Cost of bcrypt password hashes (log2 of the rounds)."})
-    registration_open: bool = field(default=True, metadata={"doc": "Whether anybody may register."})
-    smtp_url: str = field(default="", metadata={"doc": "smtp://user:password@host:587 or smtps://…. Empty: mails are written to LOG_DIR/mail."})
-    mail_from: str = field(default="Claude Code Bot <no-reply@localhost>", metadata={"doc": "Sender of the service's mails."})
-    log_level: str = field(default="INFO", metadata={"doc": "Least severe level that is logged."})
-    log_dir: Path | None = field(default=None, metadata={"doc": "Directory of the log files of bin/serve. Default: DATA_DIR/log."})
-    outbound_allowed_networks: tuple[str, ...] = field(default=(), metadata={"doc": "CIDRs that outbound calls may reach although they are private, separated by commas."})
+    database_url: str = _setting(
+        "", "Administrator's login of an existing PostgreSQL. Empty: an embedded one is started."
+    )
+    service_database_url: str = _setting(
+        "",
+        "Login of the web processes: powerless, never a superuser, an owner or a role that bypasses RLS. "
+        "Derived and kept in DATA_DIR when empty.",
+    )
+    worker_database_url: str = _setting(
+        "", "Login of the background worker. Derived like SERVICE_DATABASE_URL when empty."
+    )
+    data_dir: Path = _setting(Path("var"), "Where the embedded database, generated keys, logs and demo.json live.")
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8000, "Port to listen on.")
+    public_url: str = _setting(
+        "", "Base URL that users see, for links in mails and Location headers. Default: http://HOST:PORT."
+    )
+    signing_keys: tuple[str, ...] = _setting(
+        (), "Keys that sign cursors, newest first, separated by commas. 32 characters at least."
+    )
+    encryption_keys: tuple[str, ...] = _setting(
+        (), "Fernet keys that encrypt webhook secrets and kept answers, newest first, separated by commas."
+    )
+    web_workers: int = _setting(2, "gunicorn worker processes.")
+    web_connections: int = _setting(1000, "Simultaneous client connections of one worker process.")
+    pool_min_size: int = _setting(1, "Database connections each process keeps open.")
+    pool_max_size: int = _setting(4, "Database connections each process opens at most.")
+    pool_timeout: float = _setting(5.0, "Seconds a request waits for a database connection before it is answered 503.")
+    prepare_statements: bool = _setting(
+        True, "Use server-side prepared statements. Set to false behind a PgBouncer that cannot track them."
+    )
+    max_body_bytes: int = _setting(8 * 1024 * 1024, "Largest request body in bytes; larger ones are answered 413.")
+    trusted_proxies: int = _setting(
+        0, "How many proxies in front are trusted to set X-Forwarded-For, -Proto and -Host."
+    )
+    session_rate_limit: int = _setting(
+        10_000, "Requests an hour of a signed-in person. API keys carry their own limit."
+    )
+    bcrypt_cost: int = _setting(12, "Cost of bcrypt password hashes (log2 of the rounds).")
+    registration_open: bool = _setting(True, "Whether anybody may register.")
+    smtp_url: str = _setting(
+        "", "smtp://user:password@host:587 or smtps://…. Empty: mails are written to LOG_DIR/mail."
+    )
+    mail_from: str = _setting("Claude Code Bot <no-reply@localhost>", "Sender of the service's mails.")
+    log_level: str = _setting("INFO", "Least severe level that is logged.")
+    log_dir: Path | None = _setting(None, "Directory of the log files of bin/serve. Default: DATA_DIR/log.")
+    outbound_allowed_networks: tuple[str, ...] = _setting(
+        (), "CIDRs that outbound calls may reach although they are private, separated by commas."
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -56,7 +85,7 @@ class Settings:
         :raises ConfigurationError: a value cannot be read as its type; the message names the variable.
         """
         source = os.environ if environment is None else environment
-        values = {}
+        values: dict[str, Any] = {}
         for each in fields(cls):
             text = source.get(each.name.upper(), "").strip()
             if text:

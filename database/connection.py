@@ -15,7 +15,7 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer

@@ -66,6 +66,19 @@ local   all          all          scram-sha-256
 """
 
 
+def running_server_url(data_dir: Path) -> str:
+    """The superuser's login to the server that runs on a data directory.
+
+    :raises EmbeddedServerError: none does.
+    """
+    try:
+        lines = (data_dir / "postmaster.pid").read_text().splitlines()
+    except FileNotFoundError as error:
+        raise EmbeddedServerError(f"no PostgreSQL runs on {data_dir}") from error
+    sockets = lines[4].replace(str(_WORKING_DIRECTORY), str(data_dir.absolute()))
+    return f"postgresql://{SUPERUSER}@/postgres?host={quote(sockets, safe='')}&port={lines[3]}"
+
+
 class EmbeddedServerError(Exception):
     """The embedded PostgreSQL cannot be started; the message says why."""
 

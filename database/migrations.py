@@ -99,7 +99,7 @@ def pending(connection: psycopg.Connection[Any], known: Sequence[Migration]) -> 
 
 
 def _run(connection: psycopg.Connection[Any], text: str) -> None:
-    connection.execute(text)  # type: ignore[arg-type]  # from a SQL file
+    connection.execute(text)
 
 
 def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
 import psycopg_pool
 
 from config import Settings
@@ -66,7 +63,7 @@ class Pool:
         """Give all connections back to the server."""
         self._pool.close(timeout=2)
 
-    def take(self) -> psycopg.Connection[Any]:
+    def take(self) -> PooledConnection:
         """A connection.
 
         :raises errors.Unavailable: none was free in time, or the database does not answer.
@@ -76,7 +73,7 @@ class Pool:
         except psycopg_pool.PoolTimeout as error:
             raise Unavailable("No database connection was free in time.") from error
 
-    def give_back(self, connection: psycopg.Connection[Any]) -> None:
+    def give_back(self, connection: PooledConnection) -> None:
         """Return a connection; a broken one is replaced, and its idle siblings are looked after."""
         broken = connection.closed
         self._pool.putconn(connection)

@@ -34,4 +34,6 @@ def refuse_powerful(connection: psycopg.Connection[Any]) -> None:
         powers = cursor.execute(QUERIES.powers.text).fetchone() or {}
     for power, reason in REASONS.items():
         if powers[power]:
-            raise ConfigurationError(f"the database login {powers['name']} {reason}, so tenants would not be kept apart")
+            raise ConfigurationError(
+                f"the database login {powers['name']} {reason}, so tenants would not be kept apart"
+            )

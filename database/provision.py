@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from config import ROOT, Settings
 from database.migrations import migrate
@@ -54,7 +54,7 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
 def create_roles(admin_url: str) -> None:
     """Run `sql/roles.sql`, which may be repeated."""
     with psycopg.connect(admin_url) as connection:
-        connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))  # type: ignore[arg-type]
+        connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))
 
 
 def _passwords(path: Path) -> dict[str, str]:
@@ -69,8 +69,7 @@ def _passwords(path: Path) -> dict[str, str]:
 
 def _login(admin_url: str, role: str, password: str) -> str:
     """The login of a role on the administrator's server; sets the password unless it works already."""
-    parts = conninfo_to_dict(admin_url)
-    url = make_conninfo(**{**parts, "user": role, "password": password})
+    url = make_conninfo(admin_url, user=role, password=password)
     try:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.OperationalError:

@@ -31,7 +31,9 @@ from config import ROOT
 Kind = Literal["one", "maybe", "many", "exec", "page"]
 QUERIES = ROOT / "sql" / "queries"
 
-_HEADER = re.compile(r"-- name: (?P<name>[a-z_]+) :(?P<kind>one|maybe|many|exec|page)(?: (?P<permission>[a-z_]+:[a-z]+))?")
+_HEADER = re.compile(
+    r"-- name: (?P<name>[a-z_]+) :(?P<kind>one|maybe|many|exec|page)(?: (?P<permission>[a-z_]+:[a-z]+))?"
+)
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
@@ -72,11 +74,13 @@ _SHAPES = {
     # of everybody whom the policies let through: for lists that are short, or that no tenant leads
     "any": "SELECT page.* FROM ({source}) AS page WHERE {place} " + _END,
     # of one tenant: its index gives the order
-    "known": "SELECT page.* FROM ({source}) AS page WHERE page.organization_id = %(organization_id)s AND {place} " + _END,
+    "known": "SELECT page.* FROM ({source}) AS page "
+    "WHERE page.organization_id = %(organization_id)s AND {place} " + _END,
     # of each of the caller's tenants the first few by its index, then the first few of those: as fast on page
     # one thousand as on page one, where sorting all rows of all tenants would not be
     "each": "SELECT page.* FROM permitted_organizations({permission}) AS tenant (id) CROSS JOIN LATERAL ("
-    "SELECT page.* FROM ({source}) AS page WHERE page.organization_id = tenant.id AND {place} " + _END + ") AS page " + _END,
+    "SELECT page.* FROM ({source}) AS page "
+    "WHERE page.organization_id = tenant.id AND {place} " + _END + ") AS page " + _END,
 }  # fmt: skip
 
 
@@ -123,8 +127,8 @@ class PageQuery:
             "side": sql.SQL("<" if descending else ">"),
             "direction": sql.SQL("DESC" if descending else "ASC"),
         }
-        statement = sql.SQL(_SHAPES[shape]).format(  # type: ignore[arg-type]
-            source=sql.SQL(self.source),  # type: ignore[arg-type]  # from a SQL file
+        statement = sql.SQL(_SHAPES[shape]).format(
+            source=sql.SQL(self.source),  # from a SQL file
             place=sql.SQL(_PLACE).format(**parts) if continued else sql.SQL("true"),
             permission=sql.Literal(self.permission),
             **parts,

@@ -31,7 +31,8 @@ UNIQUE = {
     "uq_organization_invitations_open": ("/email", "This address has been invited already."),
     "pk_integration_templates": ("/id", "This template id is taken."),
     "uq_integration_versions_integration_id_version": ("/version", "This version exists already."),
-    "uq_integration_dependencies_integration_id_dependency_name": ("/dependency_name", "This dependency is there already."),
+    "uq_integration_dependencies_integration_id_dependency_name":
+        ("/dependency_name", "This dependency is there already."),
     "idx_webhooks_url_integration": ("/url", "This integration has a webhook with this URL already."),
 }  # fmt: skip
 REFERENCES = {
@@ -125,8 +126,6 @@ def _own(state: str, error: psycopg.Error) -> DomainError:
     return Conflict(sentence)
 
 
-def _at(
-    kind: type[DomainError], meanings: dict[str, tuple[str, str]], constraint: str, otherwise: str
-) -> DomainError:
+def _at(kind: type[DomainError], meanings: dict[str, tuple[str, str]], constraint: str, otherwise: str) -> DomainError:
     pointer, sentence = meanings.get(constraint, ("", otherwise))
     return kind(sentence, errors=[{"pointer": pointer, "detail": sentence}])

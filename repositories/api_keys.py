@@ -46,7 +46,11 @@ class ApiKeys(Repository):
         copied = {name: old[name] for name in ("name", "organization_id", "permissions", "rate_limit", "expires_at")}
         row = self.create(key_hash=key_hash, key_prefix=key_prefix, **copied)
         self.change(
-            self.queries.retire, versions=None, api_key_id=api_key_id, rotated_to=row["id"], overlap_seconds=overlap_seconds
+            self.queries.retire,
+            versions=None,
+            api_key_id=api_key_id,
+            rotated_to=row["id"],
+            overlap_seconds=overlap_seconds,
         )
         return row
 

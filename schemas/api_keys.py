@@ -9,12 +9,13 @@ from schemas.fields import described, identifier, moment, text, version
 from schemas.lists import filters, include_deleted
 
 
-def _permissions(**options: bool) -> fields.List:
+def _permissions(**options: bool) -> fields.List[str]:
     return fields.List(
         fields.String(validate=Length(1, 100)),
         validate=Length(max=200),
         metadata=described(
-            "What it may do, never more than its owner: names of /permissions, `resource:*` or `*`.", ["integrations:read"]
+            "What it may do, never more than its owner: names of /permissions, `resource:*` or `*`.",
+            ["integrations:read"],
         ),
         **options,  # type: ignore[arg-type]
     )
@@ -37,7 +38,9 @@ class ApiKeyCreate(Schema):
 
     name = text("What it is for.", "code generator", required=True)
     permissions = _permissions(required=True)
-    organization_id = identifier("The only organization that it reaches; all of its owner's when left out.", allow_none=True)
+    organization_id = identifier(
+        "The only organization that it reaches; all of its owner's when left out.", allow_none=True
+    )
     rate_limit = fields.Integer(
         strict=True, validate=Range(1, 100_000_000), metadata=described("Requests an hour; 1000 when left out.", 1000)
     )

@@ -17,12 +17,14 @@ class Registration(Schema):
     """A new person."""
 
     email = fields.String(
-        required=True, validate=[Length(3, 255), Email(), no_nul], metadata=described("Address, used to sign in.", "ann@example.org")
+        required=True,
+        validate=[Length(3, 255), Email(), no_nul],
+        metadata=described("Address, used to sign in.", "ann@example.org"),
     )
     name = text("Full name.", "Ann Example", required=True)
     password = fields.String(
         required=True,
-        validate=[Length(min=8), _fits_bcrypt, no_nul],
+        validate=[Length(8, 72), _fits_bcrypt, no_nul],
         metadata=described("8 characters at least, 72 bytes at most.", "correct horse battery", format="password"),
     )
 
@@ -37,7 +39,9 @@ class Registered(Schema):
 class Login(Schema):
     """What a person signs in with."""
 
-    email = fields.String(required=True, validate=[Length(1, 255), no_nul], metadata=described("The address.", "ann@example.org"))
+    email = fields.String(
+        required=True, validate=[Length(1, 255), no_nul], metadata=described("The address.", "ann@example.org")
+    )
     password = fields.String(
         required=True,
         validate=[Length(1, 1000), no_nul],
@@ -48,7 +52,9 @@ class Login(Schema):
 class Refresh(Schema):
     """What a session goes on with."""
 
-    refresh_token = fields.String(required=True, validate=Length(1, 200), metadata=described("The newest one.", "ccr_…"))
+    refresh_token = fields.String(
+        required=True, validate=Length(1, 200), metadata=described("The newest one.", "ccr_…")
+    )
 
 
 class Tokens(Schema):
@@ -56,7 +62,9 @@ class Tokens(Schema):
 
     access_token = fields.String(required=True, metadata=described("Sent as Authorization: Bearer …", "cca_…"))
     refresh_token = fields.String(required=True, metadata=described("Exchanged for new tokens, once.", "ccr_…"))
-    token_type = fields.String(required=True, validate=OneOf(["Bearer"]), metadata=described("Always Bearer.", "Bearer"))
+    token_type = fields.String(
+        required=True, validate=OneOf(["Bearer"]), metadata=described("Always Bearer.", "Bearer")
+    )
     expires_in = fields.Integer(required=True, metadata=described("Seconds until the access token expires.", 900))
     session_id = identifier("The session.", required=True)
 

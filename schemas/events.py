@@ -16,13 +16,20 @@ class Event(Schema):
     aggregate_type = fields.String(required=True, metadata=described("Kind of thing that changed.", "integration"))
     aggregate_id = identifier("The thing that changed.", required=True)
     event_type = fields.String(required=True, metadata=described("What happened.", "integration.status_changed"))
-    event_data = json_object("The changed columns, old and new.", {"old": {"name": "a"}, "new": {"name": "b"}}, required=True)
+    event_data = json_object(
+        "The changed columns, old and new.", {"old": {"name": "a"}, "new": {"name": "b"}}, required=True
+    )
     metadata = json_object("Request and API key behind it.", {"request_id": "5f3c1e"}, required=True)
     version = fields.Integer(
-        required=True, metadata=described("Version that the aggregate has since; without gaps, and the order within one aggregate.", 3)
+        required=True,
+        metadata=described(
+            "Version that the aggregate has since; without gaps, and the order within one aggregate.", 3
+        ),
     )
     created_by = identifier("Who did it.", allow_none=True)
-    transaction_id = fields.String(required=True, metadata=described("The database transaction it was part of.", "7431"))
+    transaction_id = fields.String(
+        required=True, metadata=described("The database transaction it was part of.", "7431")
+    )
     position = fields.Integer(required=True, metadata=described("Place in the order of writing.", 91))
     created_at = moment("When it happened.", required=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -10,7 +11,21 @@ from marshmallow.validate import Length, OneOf, Regexp
 EXAMPLE_ID = "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"
 EXAMPLE_TIME = "2026-11-22T09:30:00.000000Z"
 
-URL = Regexp(r"^https?://[^\s/?#]+[^\s]*$", error="Not an http or https URL.")
+
+class Pattern(Regexp):
+    """A regular expression that all of the text fits, a final newline too, which `$` would let through."""
+
+    def __call__(self, value: str) -> str:
+        """Check a text.
+
+        :raises marshmallow.ValidationError: it does not fit.
+        """
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError(self._format_error(value))
+        return value
+
+
+URL = Pattern(r"^https?://[^\s/?#]+[^\s]*$", error="Not an http or https URL.")
 
 
 def described(description: str, example: Any = None, **more: Any) -> dict[str, Any]:
@@ -39,9 +54,20 @@ def identifier(description: str, **options: Any) -> fields.UUID:
     return fields.UUID(metadata=described(description, EXAMPLE_ID), **options)
 
 
-def moment(description: str, **options: Any) -> fields.AwareDateTime:
+class Moment(fields.AwareDateTime):
+    """A point in time, in UTC from here on."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
+        read: datetime = super()._deserialize(value, attr, data, **options)
+        try:
+            return read.astimezone(UTC)
+        except OverflowError as error:  # the first and the last hours of the calendar, in some offsets
+            raise self.make_error("invalid", input=value, obj_type="datetime") from error
+
+
+def moment(description: str, **options: Any) -> Moment:
     """A point in time in ISO 8601 with its offset."""
-    return fields.AwareDateTime(format="iso", metadata=described(description, EXAMPLE_TIME), **options)
+    return Moment(format="iso", metadata=described(description, EXAMPLE_TIME), **options)
 
 
 def version(description: str = "Version of the row: the number in its ETag.") -> fields.Integer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from marshmallow import Schema, fields
-from marshmallow.validate import Length, Regexp
+from marshmallow.validate import Length
 
-from schemas.fields import described, identifier, json_object, moment, text, version
+from schemas.fields import Pattern, described, identifier, json_object, moment, text, version
 from schemas.lists import filters, include_deleted
 
 
@@ -28,11 +28,16 @@ class IntegrationTemplateCreate(IntegrationTemplateChange):
 
     id = fields.String(
         required=True,
-        validate=[Length(1, 100), Regexp(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z", error="Lower-case letters, digits, inner hyphens.")],
+        validate=[
+            Length(1, 100),
+            Pattern(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", error="Lower-case letters, digits, inner hyphens."),
+        ],
         metadata=described("Its id, chosen by its author and unique among all.", "rest-api"),
     )
     name = text("Name.", "REST API", required=True)
-    template_data = json_object("What integrations made from it start with.", {"config": {"timeout_seconds": 30}}, required=True)
+    template_data = json_object(
+        "What integrations made from it start with.", {"config": {"timeout_seconds": 30}}, required=True
+    )
     organization_id = identifier("Organization; the key's or the caller's personal one when left out.")
 
 

@@ -13,7 +13,9 @@ class IntegrationVersionCreate(Schema):
 
     version = text("Its label, unique within the integration.", "1.0.0", most=50, required=True)
     changelog = text("What is new in it.", "First release", most=100_000, least=0, allow_none=True)
-    config = json_object("Its configuration; the integration's present one when left out.", {"base_url": "https://api.stripe.com"})
+    config = json_object(
+        "Its configuration; the integration's present one when left out.", {"base_url": "https://api.stripe.com"}
+    )
     source_code_url = url("Where its code is.", "https://git.example.org/stripe/v1.0.0")
 
 

@@ -11,11 +11,12 @@ from schemas.fields import choice, described, identifier, json_object, moment, n
 from schemas.lists import Single, filters, include_deleted
 
 STATUSES = (
-    "draft", "validating", "generating", "testing", "reviewing", "deploying", "active", "inactive", "failed", "deprecated",
+    "draft", "validating", "generating", "testing", "reviewing", "deploying",
+    "active", "inactive", "failed", "deprecated",
 )  # fmt: skip
 
 
-def _capabilities() -> fields.List:
+def _capabilities() -> fields.List[str]:
     return fields.List(
         fields.String(validate=[Length(1, 100), no_nul]),
         validate=Length(max=100),
@@ -48,7 +49,9 @@ class IntegrationCreate(IntegrationChange):
     @validates_schema
     def _needs(self, data: dict[str, Any], **_: Any) -> None:
         if "template_id" not in data:
-            missing = {name: ["Missing data for required field."] for name in ("name", "service_type") if name not in data}
+            missing = {
+                name: ["Missing data for required field."] for name in ("name", "service_type") if name not in data
+            }
             if missing:
                 raise ValidationError(missing)
 
@@ -121,7 +124,7 @@ IntegrationFilters = filters(
     service_type=text("Only those of this kind.", "rest", most=100),
     author_id=identifier("Only those that this user made."),
     template_id=text("Only those made from this template.", "rest-api", most=100),
-    q=text("Full-text search in name and description: words, \"phrases\", -without, or.", "payments", most=500),
+    q=text('Full-text search in name and description: words, "phrases", -without, or.', "payments", most=500),
     include_deleted=include_deleted(),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf
@@ -19,7 +19,7 @@ class Limit(fields.Integer):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
         number = super()._deserialize(value, attr, data, **options)
-        return max(1, min(MAX_LIMIT, number or DEFAULT_LIMIT))
+        return max(1, min(MAX_LIMIT, number))
 
 
 def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
@@ -42,18 +42,40 @@ def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
             validate=Length(1, 4000), metadata=described("Where to go on: `next_cursor` of the page before.")
         ),
         "sort": fields.String(
-            load_default=orders[0], validate=OneOf(orders), metadata=described("The order; a hyphen turns it round.", orders[0])
+            load_default=orders[0],
+            validate=OneOf(orders),
+            metadata=described("The order; a hyphen turns it round.", orders[0]),
         ),
-        "fields": fields.String(
-            validate=Length(1, 1000), metadata=described("The fields wanted, separated by commas; all when left out.", "id")
-        ),
+        "fields": sparse_fields(),
     }
     return type(name, (Schema,), {**filter_fields, **shared})
 
 
+def sparse_fields(**options: str) -> fields.String:
+    """The parameter that makes an answer sparse."""
+    return fields.String(
+        validate=Length(1, 1000),
+        metadata=described("The only fields wanted, separated by commas; all when left out.", "id"),
+        **options,  # type: ignore[arg-type]
+    )
+
+
 def include_deleted() -> fields.Boolean:
     """The filter that lets deleted rows in, for those who may delete."""
-    return fields.Boolean(load_default=False, metadata=described("Show deleted ones too, to those who may delete.", False))
+    return fields.Boolean(
+        load_default=False, metadata=described("Show deleted ones too, to those who may delete.", False)
+    )
+
+
+class Page(Schema):
+    """A page of some list."""
+
+    item: ClassVar[type[Schema]]
+
+
+def item_of(schema: type[Schema]) -> type[Schema]:
+    """The schema of a page's items; any other schema itself."""
+    return schema.item if issubclass(schema, Page) else schema
 
 
 @functools.cache
@@ -61,22 +83,26 @@ def page_of(schema: type[Schema]) -> type[Schema]:
     """The documented shape of a page of `schema`."""
     return type(
         f"{schema.__name__}Page",
-        (Schema,),
+        (Page,),
         {
+            "item": schema,
             "items": fields.List(fields.Nested(schema), required=True, metadata=described("The items of this page.")),
             "next_cursor": fields.String(
-                required=True, allow_none=True, metadata=described("Leads to the next page; null on the last.", "WyIvYXBp…")
+                required=True,
+                allow_none=True,
+                metadata=described("Leads to the next page; null on the last.", "WyIvYXBp…"),
             ),
         },
     )
 
 
-class Single(Schema):
+class Sparse(Schema):
+    """The query parameters of a single resource."""
+
+    fields_ = sparse_fields(data_key="fields")
+
+
+class Single(Sparse):
     """The query parameters of a single resource that can be deleted softly."""
 
     include_deleted = include_deleted()
-    fields_ = fields.String(
-        data_key="fields",
-        validate=Length(1, 1000),
-        metadata=described("The fields wanted, separated by commas; all when left out.", "id"),
-    )

@@ -11,7 +11,7 @@ from schemas.lists import filters
 ROLES = ("viewer", "developer", "admin", "owner")
 
 
-def _permissions() -> fields.List:
+def _permissions() -> fields.List[str]:
     return fields.List(
         fields.String(validate=Length(1, 100)),
         validate=Length(max=200),
@@ -40,7 +40,9 @@ class Member(MemberChange):
     user_id = identifier("The user.", required=True)
     name = fields.String(allow_none=True, metadata=described("The user's name.", "Bob"))
     email = fields.String(allow_none=True, metadata=described("The user's address.", "bob@example.org"))
-    avatar_url = fields.String(allow_none=True, metadata=described("The user's picture.", "https://example.org/bob.png"))
+    avatar_url = fields.String(
+        allow_none=True, metadata=described("The user's picture.", "https://example.org/bob.png")
+    )
     invited_by = identifier("Who added the user.", allow_none=True)
     joined_at = moment("Since when.", required=True)
     created_at = moment("When the membership was made.", required=True)

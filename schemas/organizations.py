@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from marshmallow import Schema, fields
-from marshmallow.validate import Length, Regexp
+from marshmallow.validate import Length
 
-from schemas.fields import choice, described, identifier, json_object, moment, text, version
+from schemas.fields import Pattern, choice, described, identifier, json_object, moment, text, version
 from schemas.lists import filters, include_deleted
 
 PLANS = ("free", "pro", "enterprise")
@@ -13,7 +13,10 @@ PLANS = ("free", "pro", "enterprise")
 
 def _slug(**options: bool) -> fields.String:
     return fields.String(
-        validate=[Length(1, 100), Regexp(r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\Z", error="Letters, digits, inner hyphens.")],
+        validate=[
+            Length(1, 100),
+            Pattern(r"^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", error="Letters, digits, inner hyphens."),
+        ],
         metadata=described("Short name for addresses, unique among all in whatever case.", "acme"),
         **options,  # type: ignore[arg-type]
     )

@@ -27,7 +27,9 @@ class Role(Schema):
     """A role in an organization."""
 
     role = choice("Its name.", ROLES, required=True)
-    permissions = fields.List(fields.String(), required=True, metadata=described("What it may do.", ["integrations:read"]))
+    permissions = fields.List(
+        fields.String(), required=True, metadata=described("What it may do.", ["integrations:read"])
+    )
 
 
 class Roles(Schema):

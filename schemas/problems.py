@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from schemas.fields import described
 
@@ -17,10 +17,19 @@ class Fault(Schema):
 class Problem(Schema):
     """What went wrong."""
 
-    type = fields.String(required=True, metadata=described("URN of the problem.", "urn:claude-code-bot:problem:not_found"))
+    class Meta:
+        """Problems may say more: RFC 9457 lets them have members of their own."""
+
+        unknown = INCLUDE
+
+    type = fields.String(
+        required=True, metadata=described("URN of the problem.", "urn:claude-code-bot:problem:not_found")
+    )
     title = fields.String(required=True, metadata=described("The problem in a word.", "Not found"))
     status = fields.Integer(required=True, metadata=described("The HTTP status.", 404))
-    detail = fields.String(required=True, metadata=described("The problem in a sentence.", "There is no such integration."))
+    detail = fields.String(
+        required=True, metadata=described("The problem in a sentence.", "There is no such integration.")
+    )
     instance = fields.String(required=True, metadata=described("The path that was called.", "/api/v1/integrations/1"))
     code = fields.String(required=True, metadata=described("Stable name of the problem.", "not_found"))
     request_id = fields.String(
@@ -29,3 +38,4 @@ class Problem(Schema):
     errors = fields.List(fields.Nested(Fault), metadata=described("Each fault of the input."))
     permission = fields.String(metadata=described("The permission that is missing.", "integrations:update"))
     allowed = fields.List(fields.String(), metadata=described("What would be possible instead.", ["validating"]))
+    current = fields.String(metadata=described("The status that it has.", "draft"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -93,9 +94,9 @@ class Database:
         logins = {"service_database_url": self.logins.service, "worker_database_url": self.logins.worker}
         return self.databases.settings(**{**logins, **overrides})
 
-    def admin(self) -> psycopg.Connection:
+    def admin(self) -> psycopg.Connection[dict[str, Any]]:
         """A superuser's connection, which row level security does not bind: for arranging and for looking."""
-        return psycopg.connect(self.admin_url, autocommit=True, row_factory=psycopg.rows.dict_row)  # type: ignore[arg-type]
+        return psycopg.connect(self.admin_url, autocommit=True, row_factory=psycopg.rows.dict_row)
 
     def pool(self, **overrides: object) -> Pool:
         """An open pool with the service's login."""

@@ -77,7 +77,7 @@ class Client:
     def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 30
     ) -> Answer:
-        """Send a request; `body` is sent as JSON unless it is bytes. Paths are below /api/v1 unless they start with !."""
+        """Send a request: `body` as JSON unless it is bytes, paths below /api/v1 unless they start with !."""
         sent = {**self.headers, **(headers or {})}
         content = body
         if body is not None and not isinstance(body, bytes):
@@ -125,7 +125,9 @@ class Person:
     def organization(self, **values: Any) -> dict[str, Any]:
         """A new team of which this person is the owner."""
         number = next(_numbers)
-        answer = self.client.post("/organizations", {"name": f"Team {number}", "slug": f"team-{uuid.uuid4()}", **values})
+        answer = self.client.post(
+            "/organizations", {"name": f"Team {number}", "slug": f"team-{uuid.uuid4()}", **values}
+        )
         assert answer.status == 201, answer.body
         return dict(answer.json)
 

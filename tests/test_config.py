@@ -20,7 +20,14 @@ def test_every_setting_is_documented() -> None:
 
 def test_reading_the_environment() -> None:
     settings = Settings.from_environment(
-        {"PORT": "9000", "POOL_TIMEOUT": "0.5", "PREPARE_STATEMENTS": "false", "SIGNING_KEYS": "new, old", "DATA_DIR": "/x", "HOST": " "}
+        {
+            "PORT": "9000",
+            "POOL_TIMEOUT": "0.5",
+            "PREPARE_STATEMENTS": "false",
+            "SIGNING_KEYS": "new, old",
+            "DATA_DIR": "/x",
+            "HOST": " ",
+        }
     )
     assert (settings.port, settings.pool_timeout, settings.prepare_statements) == (9000, 0.5, False)
     assert settings.signing_keys == ("new", "old")
@@ -29,7 +36,9 @@ def test_reading_the_environment() -> None:
     assert settings.base_url == "http://127.0.0.1:9000"
 
 
-@pytest.mark.parametrize(("name", "text"), [("PORT", "eighty"), ("POOL_TIMEOUT", "soon"), ("REGISTRATION_OPEN", "perhaps")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("PORT", "eighty"), ("POOL_TIMEOUT", "soon"), ("REGISTRATION_OPEN", "perhaps")]
+)
 def test_a_value_of_the_wrong_type_is_named(name: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment({name: text})

@@ -39,7 +39,12 @@ def test_the_tour(served: Path) -> None:
     tour = text.split("## A five-minute tour")[1].split("\n## ")[0]
     script = "\n".join(re.findall(r"```bash\n(.*?)```", tour, re.DOTALL))
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=served, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=served,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for expected in (

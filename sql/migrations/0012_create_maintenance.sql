@@ -310,3 +310,18 @@ ALTER FUNCTION refresh_materialized_views() OWNER TO ccb_definer;
 -- Fillers around the document's months.
 SELECT cover_gaps(partrelid::regclass) FROM pg_partitioned_table JOIN pg_class ON oid = partrelid
 WHERE relnamespace = 'public'::regnamespace;
+
+-- What a backup is compared by: the number of rows and a digest that does not depend on their order.
+CREATE FUNCTION table_digest(relation regclass) RETURNS TABLE (row_count bigint, digest text)
+    LANGUAGE plpgsql STABLE
+    SET search_path = public, pg_temp
+    SET timezone = 'UTC'
+    SET datestyle = 'ISO, YMD'
+    SET extra_float_digits = 1
+AS $$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT count(*), coalesce(sum((''x'' || left(md5(entry::text), 16))::bit(64)::bigint::numeric), 0)::text FROM %s AS entry',
+        relation);
+END
+$$;

@@ -6,7 +6,11 @@ import pytest
 
 from database.queries import PageQuery, Query, QueryFileError, parse
 
-GET = "-- name: get :one things:read\n-- One thing.\nSELECT * FROM things WHERE id = %(id)s AND name LIKE 'a%%' OR id = %(id)s\n"
+GET = """\
+-- name: get :one things:read
+-- One thing.
+SELECT * FROM things WHERE id = %(id)s AND name LIKE 'a%%' OR id = %(id)s
+"""
 
 
 def test_a_query() -> None:
@@ -18,7 +22,9 @@ def test_a_query() -> None:
 
 
 def test_a_page_takes_its_order_from_its_own_list() -> None:
-    (query,) = parse("things", "-- name: list :page things:read\n-- sort: name, created_at\n-- Things.\nSELECT * FROM things\n")
+    (query,) = parse(
+        "things", "-- name: list :page things:read\n-- sort: name, created_at\n-- Things.\nSELECT * FROM things\n"
+    )
     assert isinstance(query, PageQuery)
     first = query.variant("name", descending=True, continued=False, tenant_known=True)
     assert first.text.endswith('ORDER BY page."name" DESC, page.id DESC LIMIT $2')

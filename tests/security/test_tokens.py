@@ -34,7 +34,9 @@ def test_a_token_that_an_older_key_signed_goes_on() -> None:
     assert next_pair(first.refresh_token, KEYS[:1]) is None
 
 
-@pytest.mark.parametrize("token", ["", "x", REFRESH_PREFIX, REFRESH_PREFIX + "A" * 64, "é" * 64, "\0", REFRESH_PREFIX + "A" * 65])
+@pytest.mark.parametrize(
+    "token", ["", "x", REFRESH_PREFIX, REFRESH_PREFIX + "A" * 64, "é" * 64, "\0", REFRESH_PREFIX + "A" * 65]
+)
 def test_what_is_not_ours(token: str) -> None:
     assert next_pair(token, KEYS) is None
 
