@@ -4,10 +4,10 @@ import contextlib
 
 import psycopg
 
+import logs
 from app import create_app
 from config import Settings
 from database.powers import refuse_powers
-from web import logs
 
 settings = Settings.from_environment()
 logs.configure(settings.log_level)

@@ -1,45 +1,18 @@
-"""Structured logs: one JSON object a line, with the request's id and trace, and no secret in any of them."""
+"""The log of requests: each with its id and trace, and no secret in any of them."""
 
 from __future__ import annotations
 
 import logging
 import re
 import secrets
-import sys
 import time
-from typing import Any
 
-import orjson
 from flask import Flask, Response, g, request
 
 access = logging.getLogger("ccb.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
-class JsonFormatter(logging.Formatter):
-    """Writes records as JSON; what was passed as `extra={"fields": …}` becomes members."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        line: dict[str, Any] = {
-            "time": round(record.created, 3),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
-
-
-def configure(level: str) -> None:
-    """Send all logs to standard error, as JSON."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 def register(app: Flask) -> None:

@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 
+import logs
 from config import ConfigurationError, Settings
 from database import Pool
 from errors import DomainError
@@ -23,6 +24,7 @@ def run(settings: Settings) -> None:
     """
     if not settings.worker_database_url:
         raise ConfigurationError("WORKER_DATABASE_URL is not set; bin/serve derives it")
+    logs.configure(settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -76,10 +76,12 @@ GRANT EXECUTE ON FUNCTION member_organizations(text) TO authenticated_users;
 GRANT EXECUTE ON FUNCTION fellow_members() TO authenticated_users;
 
 CREATE FUNCTION personal_organization_id() RETURNS uuid
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = public, pg_temp
 AS $$
-    SELECT id FROM organizations WHERE personal_user_id = current_user_id()
+BEGIN
+    RETURN (SELECT id FROM organizations WHERE personal_user_id = current_user_id());
+END
 $$;
 REVOKE ALL ON FUNCTION personal_organization_id() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION personal_organization_id() TO authenticated_users;

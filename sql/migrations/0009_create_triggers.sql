@@ -12,15 +12,17 @@ CREATE FUNCTION record_audit(
     action text, resource_type text, resource_id text, organization_id uuid, details jsonb,
     user_id uuid DEFAULT current_user_id()
 ) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
 AS $$
+BEGIN
     INSERT INTO audit_logs (user_id, organization_id, action, resource_type, resource_id, details, ip_address, user_agent)
     VALUES ($6, $4, $1, $2, $3,
         $5 || jsonb_strip_nulls(jsonb_build_object(
             'request_id', nullif(current_setting('app.request_id', true), ''), 'api_key_id', current_api_key_id())),
         nullif(current_setting('app.ip_address', true), '')::inet,
-        nullif(current_setting('app.user_agent', true), ''))
+        nullif(current_setting('app.user_agent', true), ''));
+END
 $$;
 COMMENT ON FUNCTION record_audit(text, text, text, uuid, jsonb, uuid) IS 'Appends to audit_logs what happened, with the request''s address, agent and id.';
 

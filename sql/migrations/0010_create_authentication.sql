@@ -8,17 +8,19 @@ CREATE FUNCTION set_context(
     user_id uuid, organization_id uuid, permissions text[], api_key_id uuid, session_id uuid,
     request_id text, ip_address text, user_agent text
 ) RETURNS void
-    LANGUAGE sql
+    LANGUAGE plpgsql -- which keeps its plan; a function in SQL that cannot be inlined is planned at every call
     SET search_path = public, pg_temp
 AS $$
-    SELECT set_config('app.current_user_id', coalesce($1::text, ''), true),
+BEGIN
+    PERFORM set_config('app.current_user_id', coalesce($1::text, ''), true),
         set_config('app.current_organization_id', coalesce($2::text, ''), true),
         set_config('app.current_permissions', coalesce($3::text, ''), true),
         set_config('app.current_api_key_id', coalesce($4::text, ''), true),
         set_config('app.current_session_id', coalesce($5::text, ''), true),
         set_config('app.request_id', coalesce($6, ''), true),
         set_config('app.ip_address', coalesce($7, ''), true),
-        set_config('app.user_agent', coalesce($8, ''), true)
+        set_config('app.user_agent', coalesce($8, ''), true);
+END
 $$;
 COMMENT ON FUNCTION set_context(uuid, uuid, text[], uuid, uuid, text, text, text) IS 'The one place where a transaction learns who is asking.';
 
@@ -229,12 +231,14 @@ END
 $$;
 
 CREATE FUNCTION record_login_failure(user_id uuid, email_hash text) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
 AS $$
-    SELECT record_audit('session.refused', 'session', NULL,
+BEGIN
+    PERFORM record_audit('session.refused', 'session', NULL,
         (SELECT id FROM organizations WHERE personal_user_id = $1),
-        jsonb_build_object('outcome', 'refused', 'email_sha256', $2), $1)
+        jsonb_build_object('outcome', 'refused', 'email_sha256', $2), $1);
+END
 $$;
 
 -- Rotation. The next tokens are derived from the presented one, so a repetition within the grace gets
