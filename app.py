@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from blueprints import (
     api_keys,
+    audit_logs,
     auth,
     events,
     health,
@@ -25,8 +26,9 @@ from security.encryption import Cipher
 from web import documentation, logs, problems
 
 RESOURCES = (
-    auth, me, organizations, members, integrations, integration_versions, integration_dependencies, integration_templates,
-    api_keys, permissions, events,
+    auth, me, organizations, members,
+    integrations, integration_versions, integration_dependencies, integration_templates,
+    api_keys, permissions, events, audit_logs,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from config import Settings
 settings = Settings.from_environment()
 
 bind = f"{settings.host}:{settings.port}"
-worker_class = "gevent"
+worker_class = "web.gunicorn_worker.Worker"
 workers = settings.web_workers
 worker_connections = settings.web_connections
 keepalive = 75

@@ -10,11 +10,12 @@ from flask import Response
 from database import Row, statement, transaction
 from repositories.api_keys import ApiKeys
 from schemas.api_keys import ApiKey, ApiKeyChange, ApiKeyCreate, ApiKeyFilters, NewApiKey, Rotation
-from schemas.lists import Single
+from schemas.lists import Single, Sparse
 from security.api_keys import new_api_key, shown_prefix
 from web.answers import created, expected_versions, no_content, secret, single
 from web.blueprint import Blueprint
 from web.caller import caller, digest
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint("api-keys", __name__, url_prefix="/api-keys", description="API keys of services.")
@@ -41,8 +42,9 @@ def create_api_key(body: dict[str, Any]) -> Response:
 
 
 @blueprint.get("/self")
+@blueprint.arguments(Sparse, location="query")
 @blueprint.response(200, ApiKey)
-def get_current_api_key() -> Response:
+def get_current_api_key(query: dict[str, Any]) -> Response:
     """Get the key that the request comes with."""
     with statement(caller()) as connection:
         return single(ApiKeys(connection).get_current())
@@ -54,6 +56,8 @@ def get_current_api_key() -> Response:
 def get_api_key(query: dict[str, Any], api_key_id: UUID) -> Response:
     """Get a key, without its secret."""
     with statement(caller()) as connection:
+        if query["as_of"] is not None:
+            return past(connection, "api_key", api_key_id, query["as_of"])
         return single(ApiKeys(connection).get(api_key_id, include_deleted=query["include_deleted"]))
 
 

@@ -22,7 +22,7 @@ from web.caller import anybody, caller, digest, settings
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registration, signing in, sessions.")
 
 
-@blueprint.post("/register", idempotent=False)
+@blueprint.post("/register", idempotent=False, public=True)
 @blueprint.arguments(schemas.Registration)
 @blueprint.response(201, schemas.Registered)
 def register(body: dict[str, Any]) -> Response:
@@ -36,7 +36,7 @@ def register(body: dict[str, Any]) -> Response:
     return json({"user_id": user_id, "organization_id": organization_id}, 201, {"Location": "/api/v1/me"})
 
 
-@blueprint.post("/login", idempotent=False)
+@blueprint.post("/login", idempotent=False, public=True)
 @blueprint.arguments(schemas.Login)
 @blueprint.response(200, schemas.Tokens)
 def login(body: dict[str, Any]) -> Response:
@@ -53,13 +53,17 @@ def login(body: dict[str, Any]) -> Response:
     pair = first_pair(settings().signing_keys)
     with statement(anybody()) as connection:
         Sessions(connection).begin(
-            user_id=attempt["user_id"], account=account, access_seconds=ACCESS_SECONDS, refresh_seconds=REFRESH_SECONDS,
+            user_id=attempt["user_id"],
+            account=account,
+            address=address,
+            access_seconds=ACCESS_SECONDS,
+            refresh_seconds=REFRESH_SECONDS,
             **_stored(pair),
-        )  # fmt: skip
+        )
     return _tokens(pair)
 
 
-@blueprint.post("/refresh", idempotent=False)
+@blueprint.post("/refresh", idempotent=False, public=True)
 @blueprint.arguments(schemas.Refresh)
 @blueprint.response(200, schemas.Tokens)
 def refresh(body: dict[str, Any]) -> Response:
@@ -69,7 +73,10 @@ def refresh(body: dict[str, Any]) -> Response:
         raise Unauthenticated("This is not a refresh token.")
     with statement(anybody()) as connection:
         outcome = Sessions(connection).refresh(
-            presented=digest(body["refresh_token"]), access_seconds=ACCESS_SECONDS, grace_seconds=GRACE_SECONDS, **_stored(pair)
+            presented=digest(body["refresh_token"]),
+            access_seconds=ACCESS_SECONDS,
+            grace_seconds=GRACE_SECONDS,
+            **_stored(pair),
         )
     if outcome == "reused":
         raise Unauthenticated("This refresh token was used before; the session has been ended for safety.")

@@ -10,7 +10,8 @@ from flask import Response
 from database import statement
 from repositories.events import Events
 from schemas.events import Event, EventFilters
-from web.answers import json
+from schemas.lists import Sparse
+from web.answers import single
 from web.blueprint import Blueprint
 from web.caller import caller
 from web.paging import page
@@ -28,8 +29,9 @@ def list_events(query: dict[str, Any]) -> Response:
 
 
 @blueprint.get("/<uuid:event_id>")
+@blueprint.arguments(Sparse, location="query")
 @blueprint.response(200, Event)
-def get_event(event_id: UUID) -> Response:
+def get_event(query: dict[str, Any], event_id: UUID) -> Response:
     """Get an event."""
     with statement(caller()) as connection:
-        return json(Events(connection).get(event_id))
+        return single(Events(connection).get(event_id))

@@ -16,9 +16,11 @@ from schemas.integration_dependencies import (
     IntegrationDependencyCreate,
     IntegrationDependencyFilters,
 )
+from schemas.lists import Historic
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
@@ -34,7 +36,7 @@ blueprint = Blueprint(
 @blueprint.page(IntegrationDependency)
 def list_integration_dependencies(query: dict[str, Any], integration_id: UUID) -> Response:
     """List an integration's dependencies."""
-    with statement(caller()) as connection:
+    with transaction(caller()) as connection:
         return page(partial(IntegrationDependencies(connection).find, integration_id), query)
 
 
@@ -49,10 +51,13 @@ def create_integration_dependency(body: dict[str, Any], integration_id: UUID) ->
 
 
 @blueprint.get("/<uuid:dependency_id>")
+@blueprint.arguments(Historic, location="query")
 @blueprint.response(200, IntegrationDependency)
-def get_integration_dependency(integration_id: UUID, dependency_id: UUID) -> Response:
+def get_integration_dependency(query: dict[str, Any], integration_id: UUID, dependency_id: UUID) -> Response:
     """Get a dependency."""
     with statement(caller()) as connection:
+        if query["as_of"] is not None:
+            return past(connection, "integration_dependency", dependency_id, query["as_of"])
         return single(IntegrationDependencies(connection).get(integration_id, dependency_id))
 
 

@@ -18,6 +18,7 @@ from schemas.lists import Single
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
@@ -47,16 +48,18 @@ def create_integration_template(body: dict[str, Any]) -> Response:
     return created(row, f"/api/v1/integration-templates/{row['id']}")
 
 
-@blueprint.get("/<template_id>")
+@blueprint.get("/<string(maxlength=100):template_id>")
 @blueprint.arguments(Single, location="query")
 @blueprint.response(200, IntegrationTemplate)
 def get_integration_template(query: dict[str, Any], template_id: str) -> Response:
     """Get a template."""
     with statement(caller()) as connection:
+        if query["as_of"] is not None:
+            return past(connection, "integration_template", template_id, query["as_of"])
         return single(IntegrationTemplates(connection).get(template_id, include_deleted=query["include_deleted"]))
 
 
-@blueprint.patch("/<template_id>")
+@blueprint.patch("/<string(maxlength=100):template_id>")
 @blueprint.arguments(IntegrationTemplateChange)
 @blueprint.response(200, IntegrationTemplate)
 def change_integration_template(body: dict[str, Any], template_id: str) -> Response:
@@ -65,7 +68,7 @@ def change_integration_template(body: dict[str, Any], template_id: str) -> Respo
         return single(IntegrationTemplates(connection).update(template_id, expected_versions(), body))
 
 
-@blueprint.delete("/<template_id>")
+@blueprint.delete("/<string(maxlength=100):template_id>")
 @blueprint.response(204)
 def delete_integration_template(template_id: str) -> Response:
     """Delete a template; it can be restored."""
@@ -74,7 +77,7 @@ def delete_integration_template(template_id: str) -> Response:
     return no_content()
 
 
-@blueprint.post("/<template_id>/restore")
+@blueprint.post("/<string(maxlength=100):template_id>/restore")
 @blueprint.response(200, IntegrationTemplate)
 def restore_integration_template(template_id: str) -> Response:
     """Restore a deleted template."""

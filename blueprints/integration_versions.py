@@ -11,9 +11,11 @@ from flask import Response
 from database import statement, transaction
 from repositories.integration_versions import IntegrationVersions
 from schemas.integration_versions import IntegrationVersion, IntegrationVersionCreate, IntegrationVersionFilters
+from schemas.lists import Historic
 from web.answers import created, expected_versions, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
@@ -29,7 +31,7 @@ blueprint = Blueprint(
 @blueprint.page(IntegrationVersion)
 def list_integration_versions(query: dict[str, Any], integration_id: UUID) -> Response:
     """List an integration's versions."""
-    with statement(caller()) as connection:
+    with transaction(caller()) as connection:
         return page(partial(IntegrationVersions(connection).find, integration_id), query)
 
 
@@ -44,14 +46,18 @@ def create_integration_version(body: dict[str, Any], integration_id: UUID) -> Re
 
 
 @blueprint.get("/<uuid:version_id>")
+@blueprint.arguments(Historic, location="query")
 @blueprint.response(200, IntegrationVersion)
-def get_integration_version(integration_id: UUID, version_id: UUID) -> Response:
+def get_integration_version(query: dict[str, Any], integration_id: UUID, version_id: UUID) -> Response:
     """Get a version."""
     with statement(caller()) as connection:
+        if query["as_of"] is not None:
+            return past(connection, "integration_version", version_id, query["as_of"])
         return single(IntegrationVersions(connection).get(integration_id, version_id))
 
 
 @blueprint.post("/<uuid:version_id>/activate")
+@blueprint.conditional
 @blueprint.response(200, IntegrationVersion)
 def activate_integration_version(integration_id: UUID, version_id: UUID) -> Response:
     """Activate a version: the integration takes over its label and configuration."""

@@ -8,7 +8,6 @@ from uuid import UUID
 from flask import Response
 
 from database import statement, transaction
-from repositories.events import Events
 from repositories.integrations import Integrations
 from schemas.integrations import (
     ActiveIntegration,
@@ -19,12 +18,13 @@ from schemas.integrations import (
     IntegrationFilters,
     IntegrationStatistics,
     MovedIntegration,
-    SingleIntegration,
     StatusChange,
 )
+from schemas.lists import Single
 from web.answers import created, expected_versions, json, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
@@ -61,13 +61,13 @@ def create_integration(body: dict[str, Any]) -> Response:
 
 
 @blueprint.get("/<uuid:integration_id>")
-@blueprint.arguments(SingleIntegration, location="query")
+@blueprint.arguments(Single, location="query")
 @blueprint.response(200, Integration)
 def get_integration(query: dict[str, Any], integration_id: UUID) -> Response:
     """Get an integration, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return json(Events(connection).state_as_of("integration", integration_id, query["as_of"]))
+            return past(connection, "integration", integration_id, query["as_of"])
         return single(Integrations(connection).get(integration_id, include_deleted=query["include_deleted"]))
 
 
@@ -98,6 +98,7 @@ def restore_integration(integration_id: UUID) -> Response:
 
 
 @blueprint.post("/<uuid:integration_id>/status")
+@blueprint.conditional
 @blueprint.arguments(StatusChange)
 @blueprint.response(200, MovedIntegration)
 def move_integration(body: dict[str, Any], integration_id: UUID) -> Response:

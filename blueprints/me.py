@@ -8,6 +8,7 @@ from flask import Response
 
 from database import statement, transaction
 from repositories.users import Users
+from schemas.lists import Sparse
 from schemas.users import ProfileChange, User
 from web.answers import expected_versions, single
 from web.blueprint import Blueprint
@@ -17,8 +18,9 @@ blueprint = Blueprint("me", __name__, url_prefix="/me", description="One's own p
 
 
 @blueprint.get("")
+@blueprint.arguments(Sparse, location="query")
 @blueprint.response(200, User)
-def get_profile() -> Response:
+def get_profile(query: dict[str, Any]) -> Response:
     """Get one's own profile."""
     with statement(caller()) as connection:
         return single(Users(connection).get())

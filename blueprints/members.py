@@ -8,12 +8,15 @@ from uuid import UUID
 
 from flask import Response
 
-from database import statement, transaction
+from database import transaction
+from repositories.events import Events
 from repositories.members import Members
+from schemas.lists import Historic
 from schemas.members import Member, MemberAdd, MemberChange, MemberFilters
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
@@ -29,7 +32,7 @@ blueprint = Blueprint(
 @blueprint.page(Member)
 def list_members(query: dict[str, Any], organization_id: UUID) -> Response:
     """List an organization's members."""
-    with statement(caller()) as connection:
+    with transaction(caller()) as connection:
         return page(partial(Members(connection).find, organization_id), query)
 
 
@@ -44,10 +47,14 @@ def add_member(body: dict[str, Any], organization_id: UUID) -> Response:
 
 
 @blueprint.get("/<uuid:user_id>")
+@blueprint.arguments(Historic, location="query")
 @blueprint.response(200, Member)
-def get_member(organization_id: UUID, user_id: UUID) -> Response:
+def get_member(query: dict[str, Any], organization_id: UUID, user_id: UUID) -> Response:
     """Get a member."""
-    with statement(caller()) as connection:
+    with transaction(caller()) as connection:
+        if query["as_of"] is not None:
+            membership_id = Events(connection).membership_as_of(organization_id, user_id, query["as_of"])
+            return past(connection, "organization_member", membership_id, query["as_of"])
         return single(Members(connection).get(organization_id, user_id))
 
 

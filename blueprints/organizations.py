@@ -9,15 +9,19 @@ from flask import Response
 
 from database import statement, transaction
 from repositories.organizations import Organizations
-from schemas.organizations import Organization, OrganizationChange, OrganizationCreate, OrganizationFilters
 from schemas.lists import Single
+from schemas.organizations import Organization, OrganizationChange, OrganizationCreate, OrganizationFilters
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.history import past
 from web.paging import page
 
 blueprint = Blueprint(
-    "organizations", __name__, url_prefix="/organizations", description="Organizations: the tenants that everything belongs to."
+    "organizations",
+    __name__,
+    url_prefix="/organizations",
+    description="Organizations: the tenants that everything belongs to.",
 )
 
 
@@ -46,6 +50,8 @@ def create_organization(body: dict[str, Any]) -> Response:
 def get_organization(query: dict[str, Any], organization_id: UUID) -> Response:
     """Get an organization."""
     with statement(caller()) as connection:
+        if query["as_of"] is not None:
+            return past(connection, "organization", organization_id, query["as_of"])
         return single(Organizations(connection).get(organization_id, include_deleted=query["include_deleted"]))
 
 

@@ -15,16 +15,17 @@ import select
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import psycopg
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.abc import Transformer
+from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from database.identity import CONTEXT, Identity, Step
 from database.queries import Query
-from database.rows import Row, row_maker
+from database.rows import Row, RowMaker, row_maker
 from database.translation import translate
 from errors import NotFound
 
@@ -52,16 +53,18 @@ _wait_read, _wait_write = _choose_waiting()
 
 
 class PooledConnection(psycopg.Connection[Any]):
-    """A connection that remembers which statements it has prepared."""
+    """A connection that remembers which statements it has prepared, and how their values are turned into Python."""
 
     prepared: set[bytes]
+    row_makers: dict[bytes, RowMaker]
+    transformer: Transformer
     prepares: bool = True
 
 
 class Connection:
     """One transaction. Repositories get it; handlers only open it."""
 
-    __slots__ = ("_begun", "_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started", "_transformer")
+    __slots__ = ("_begun", "_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started")
 
     def __init__(self, identity: Identity, *, single: bool) -> None:
         self._identity = identity
@@ -75,9 +78,8 @@ class Connection:
         if outer is not None:
             self._outer = outer
             return outer
-        self._psycopg = cast(PooledConnection, self._identity.pool.take())
+        self._psycopg = self._identity.pool.take()
         self._pgconn: PGconn = self._psycopg.pgconn
-        self._transformer = Transformer(self._psycopg)
         self._identity.connection = self
         return self
 
@@ -110,12 +112,12 @@ class Connection:
 
     def maybe(self, query: Query, /, **values: Any) -> Row | None:
         """The row of a query, or None."""
-        rows = self._rows(self._run(query, values))
+        rows = self._rows(query, self._run(query, values))
         return rows[0] if rows else None
 
     def many(self, query: Query, /, **values: Any) -> list[Row]:
         """The rows of a query."""
-        return self._rows(self._run(query, values))
+        return self._rows(query, self._run(query, values))
 
     def execute(self, query: Query, /, **values: Any) -> int:
         """Run a statement; gives the number of rows it touched."""
@@ -131,7 +133,7 @@ class Connection:
         results = self._exchange(steps)
         for (step, _), result in zip(steps[:-1], results, strict=False):
             if step.kind in ("one", "maybe") and result.ntuples == 1:
-                self._identity.learn(step, self._rows(result)[0])
+                self._identity.learn(step, self._rows(step, result)[0])
         self._check(steps, results)
         return results[-1]
 
@@ -140,27 +142,34 @@ class Connection:
         self._check(steps, results)
         return results
 
-    def _rows(self, result: PGresult) -> list[Row]:
+    def _rows(self, query: Query, result: PGresult) -> list[Row]:
         count = result.ntuples
         if not count:
             return []
-        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-        self._transformer.set_pgresult(result)
-        return self._transformer.load_rows(0, count, row_maker(names))
+        transformer, makers = self._psycopg.transformer, self._psycopg.row_makers
+        make = makers.get(query.statement)
+        if make is None:
+            make = row_maker([(result.fname(column) or b"").decode() for column in range(result.nfields)])
+            if self._psycopg.prepares:  # then its columns stay the same for the life of the connection
+                makers[query.statement] = make
+        transformer.set_pgresult(result)
+        return transformer.load_rows(0, count, make)
 
     def _exchange(self, steps: list[Step]) -> list[PGresult]:
         """Send statements in one pipeline; gives what each of them answered, failures among it.
 
         :raises errors.DomainError: the connection broke, or a value cannot be sent.
         """
-        pgconn, prepared = self._pgconn, self._psycopg.prepared
+        pgconn, prepared, transformer = self._pgconn, self._psycopg.prepared, self._psycopg.transformer
         sends = []
         for query, values in steps:
-            arguments = [values.get(name) for name in query.parameters]
-            try:
-                texts = self._transformer.dump_sequence(arguments, _FORMATS[len(arguments)]) if arguments else None
-            except (psycopg.DataError, UnicodeError) as error:
-                raise translate(error, query) from error
+            texts = None
+            if query.parameters:
+                arguments = [values.get(name) for name in query.parameters]
+                try:
+                    texts = transformer.dump_sequence(arguments, _FORMATS[len(arguments)])
+                except (psycopg.DataError, UnicodeError) as error:
+                    raise translate(error, query) from error
             sends.append((query, texts))
         expected: list[bytes | None] = []  # what each result belongs to: a statement's preparation, or its run
         try:

@@ -76,6 +76,7 @@ def migrate(url: str, known: Sequence[Migration] | None = None) -> list[str]:
     known = migrations() if known is None else known
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
         connection.execute(QUERIES.lock.text, [LOCK])  # released with the connection
+        _run(connection, QUERIES.use_utc.text)
         _run(connection, QUERIES.become_owner.text)
         _run(connection, QUERIES.create_table.text)
         done = pending(connection, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg_pool
+from psycopg.adapt import Transformer
 
 from config import Settings
 from database.connection import PooledConnection
@@ -52,6 +53,8 @@ class Pool:
     def _configure(self, connection: PooledConnection) -> None:
         refuse_powerful(connection)
         connection.prepared = set()
+        connection.row_makers = {}
+        connection.transformer = Transformer(connection)
         connection.prepares = self._prepares
         connection.pgconn.nonblocking = 1
 

@@ -13,6 +13,7 @@ from psycopg.types.json import JsonbDumper
 from psycopg.types.string import TextLoader
 
 Row = dict[str, Any]
+RowMaker = Callable[[Sequence[Any]], Row]
 
 
 class FragmentLoader(Loader):
@@ -47,7 +48,7 @@ def parsed(value: orjson.Fragment) -> Any:
     return orjson.loads(orjson.dumps(value))
 
 
-def row_maker(names: Sequence[str]) -> Callable[[Sequence[Any]], Row]:
+def row_maker(names: Sequence[str]) -> RowMaker:
     """A function that makes a row of the values of one result."""
 
     def make(values: Sequence[Any]) -> Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
+from database.translation import refusal
 from errors import NotFound
 from repositories.repository import Repository
 
@@ -30,8 +31,11 @@ class Sessions(Repository):
         """End one of the caller's sessions.
 
         :raises errors.NotFound: the caller has no such session.
+        :raises errors.Forbidden: the caller's key may only see it.
         """
         if not self.connection.execute(self.queries.end, session_id=session_id):
+            if any(row["id"] == str(session_id) for row in self.find_all()):
+                raise refusal(self.queries.end.permission)
             raise NotFound
 
     def end_current(self) -> None:
@@ -39,5 +43,12 @@ class Sessions(Repository):
         self.connection.execute(self.queries.end_current)
 
     def end_all(self) -> int:
-        """Sign out everywhere."""
-        return self.connection.execute(self.queries.end_all)
+        """Sign out everywhere; gives how many sessions that ended.
+
+        :raises errors.Forbidden: the caller's key may not.
+        """
+        ended = self.connection.execute(self.queries.end_all)
+        lacking = None if ended else self.connection.maybe(self.queries.lacking)
+        if lacking is not None:
+            raise refusal(lacking["permission"])
+        return ended

@@ -52,9 +52,7 @@ class Login(Schema):
 class Refresh(Schema):
     """What a session goes on with."""
 
-    refresh_token = fields.String(
-        required=True, validate=Length(1, 200), metadata=described("The newest one.", "ccr_…")
-    )
+    refresh_token = text("The newest one.", "ccr_…", most=200, required=True)
 
 
 class Tokens(Schema):

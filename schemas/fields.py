@@ -15,7 +15,7 @@ EXAMPLE_TIME = "2026-11-22T09:30:00.000000Z"
 class Pattern(Regexp):
     """A regular expression that all of the text fits, a final newline too, which `$` would let through."""
 
-    def __call__(self, value: str) -> str:
+    def __call__(self, value: Any) -> Any:
         """Check a text.
 
         :raises marshmallow.ValidationError: it does not fit.

@@ -46,7 +46,7 @@ class IntegrationTemplate(IntegrationTemplateCreate):
 
     organization_id = identifier("Whose it is; null for built-in ones.", allow_none=True)
     author_id = identifier("Who made it; null for built-in ones.", allow_none=True)
-    usage_count = fields.Integer(required=True, metadata=described("How many integrations were made from it.", 7))
+    usage_count = fields.Integer(metadata=described("How many integrations were made from it; left out of `as_of`.", 7))
     created_at = moment("When it was made.", required=True)
     updated_at = moment("When it last changed.", required=True)
     deleted_at = moment("When it was deleted.", allow_none=True)

@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from schemas.fields import choice, described, identifier, json_object, moment, no_nul, text, url, version
-from schemas.lists import Single, filters, include_deleted
+from schemas.lists import filters, include_deleted
 
 STATUSES = (
     "draft", "validating", "generating", "testing", "reviewing", "deploying",
@@ -135,9 +135,3 @@ ActiveIntegrationFilters = filters(
     "name",
     organization_id=identifier("Only those of this organization."),
 )
-
-
-class SingleIntegration(Single):
-    """The query parameters of an integration."""
-
-    as_of = moment("The integration as it was at this moment.", load_default=None)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf
 
-from schemas.fields import described
+from schemas.fields import Pattern, described, moment
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -39,7 +39,8 @@ def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
             metadata=described("Items a page, 1 to 200; other numbers become the nearest of these.", 20),
         ),
         "cursor": fields.String(
-            validate=Length(1, 4000), metadata=described("Where to go on: `next_cursor` of the page before.")
+            validate=[Length(1, 4000), Pattern(r"^[A-Za-z0-9_.-]+$")],
+            metadata=described("Where to go on: `next_cursor` of the page before.", "WyIvYXBpL3YxIl0.Qm9iCg"),
         ),
         "sort": fields.String(
             load_default=orders[0],
@@ -90,7 +91,7 @@ def page_of(schema: type[Schema]) -> type[Schema]:
             "next_cursor": fields.String(
                 required=True,
                 allow_none=True,
-                metadata=described("Leads to the next page; null on the last.", "WyIvYXBp…"),
+                metadata=described("Leads to the next page; null on the last.", "WyIvYXBpL3YxIl0.Qm9iCg"),
             ),
         },
     )
@@ -102,7 +103,13 @@ class Sparse(Schema):
     fields_ = sparse_fields(data_key="fields")
 
 
-class Single(Sparse):
-    """The query parameters of a single resource that can be deleted softly."""
+class Historic(Sparse):
+    """The query parameters of a single resource that has a history."""
+
+    as_of = moment("As it was at this moment, folded from its events.", load_default=None)
+
+
+class Single(Historic):
+    """The query parameters of a single resource that has a history and can be deleted softly."""
 
     include_deleted = include_deleted()

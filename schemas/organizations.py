@@ -44,7 +44,7 @@ class Organization(OrganizationCreate):
     id = identifier("Identifier.", required=True)
     plan = choice("Its plan.", PLANS, required=True)
     limits = json_object("How much it may have of what.", {"integrations": 100}, required=True)
-    usage_stats = json_object("How much it has.", {"integrations": 7}, required=True)
+    usage_stats = json_object("How much it has now; left out of `as_of`.", {"integrations": 7})
     personal_user_id = identifier("The user whose personal organization it is; null for a team's.", allow_none=True)
     created_at = moment("When it was made.", required=True)
     updated_at = moment("When it last changed.", required=True)

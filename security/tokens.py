@@ -57,6 +57,9 @@ def next_pair(refresh_token: str, keys: Sequence[str]) -> TokenPair | None:
     except ValueError:
         return None
     body, seal = raw[:-_SEAL], raw[-_SEAL:]
+    # decoding forgives what surrounds a token, hashing does not: a token with junk around it is none, not a used one
+    if refresh_token != _written(REFRESH_PREFIX, raw):
+        return None
     if len(raw) != 16 + _NONCE + _SEAL or not any(hmac.compare_digest(seal, _seal(body, key)) for key in keys):
         return None
     derive = [hmac.digest(keys[0].encode(), label + raw, "sha256") for label in (b"nonce", b"access")]
@@ -67,9 +70,13 @@ def _pair(session_id: uuid.UUID, nonce: bytes, access: bytes, keys: Sequence[str
     body = session_id.bytes + nonce
     return TokenPair(
         session_id,
-        ACCESS_PREFIX + base64.urlsafe_b64encode(access).decode().rstrip("="),
-        REFRESH_PREFIX + base64.urlsafe_b64encode(body + _seal(body, keys[0])).decode().rstrip("="),
+        _written(ACCESS_PREFIX, access),
+        _written(REFRESH_PREFIX, body + _seal(body, keys[0])),
     )
+
+
+def _written(prefix: str, raw: bytes) -> str:
+    return prefix + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _seal(body: bytes, key: str) -> bytes:

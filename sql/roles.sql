@@ -69,6 +69,9 @@ ALTER ROLE ccb_service SET statement_timeout = '15s';
 ALTER ROLE ccb_service SET idle_in_transaction_session_timeout = '30s';
 ALTER ROLE ccb_service SET timezone = 'UTC';
 ALTER ROLE ccb_service SET jit = off;
+-- The policies' condition beside the query's own makes the planner expect a handful of rows of a tenant that has
+-- thousands, so it sorts them all where an index gives them in order: 13 ms a page of 17,000 rows instead of 0.5.
+ALTER ROLE ccb_service SET enable_sort = off;
 ALTER ROLE ccb_worker SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE ccb_worker SET timezone = 'UTC';
 ALTER ROLE ccb_worker SET jit = off;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
@@ -13,10 +13,16 @@ from errors import Invalid, PreconditionRequired
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
+# The same path answers everybody differently, and `"1"` is everybody's first ETag: nothing between the service and
+# a caller may take one's answer for another's.
+_CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
+
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
-    answer = Response(orjson.dumps(value, option=_OPTIONS), status, content_type="application/json")
+    # rates and averages are numeric in the database
+    body = orjson.dumps(value, default=float, option=_OPTIONS)
+    answer = Response(body, status, _CACHING, content_type="application/json")
     if headers:
         answer.headers.update(headers)
     return answer
@@ -25,9 +31,10 @@ def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 def single(row: Row, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """One resource with its ETag; 304 where the caller has it already."""
     etag = etag_of(row)
-    if status == 200 and "If-None-Match" in request.headers and request.if_none_match.contains(etag.strip('"')):
-        return Response(status=304, headers={"ETag": etag})
-    answer = json(sparse(row), status, headers)
+    reading = request.method in ("GET", "HEAD")
+    if reading and "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag.strip('"')):
+        return Response(status=304, headers={**_CACHING, "ETag": etag})
+    answer = json(sparse(row) if reading else row, status, headers)
     answer.headers["ETag"] = etag
     return answer
 
@@ -68,19 +75,28 @@ def expected_versions(*, required: bool = True) -> list[int] | None:
     tags = request.if_match
     if tags.star_tag:
         return None
-    return [int(tag) for tag in tags.as_set(include_weak=True) if tag.isdecimal() and len(tag) < 10]
+    return [int(tag) for tag in tags.as_set() if tag and tag.isdecimal() and len(tag) < 10]
 
 
 def sparse(row: Row) -> Row:
-    """Only the fields that `?fields=` names, if it names any.
+    """Only the fields that `?fields=` names, if it names any."""
+    names = _wanted()
+    return {name: row[name] for name in names if name in row} if names else row
 
-    :raises errors.Invalid: a name is not a field.
+
+def check_sparse(known: Collection[str]) -> None:
+    """Check what `?fields=` names, whether or not there will be a row to take it from.
+
+    :raises errors.Invalid: a name is not among the `known` fields, or comes twice.
     """
-    wanted = request.args.get("fields")
-    if not wanted:
-        return row
-    names = [name.strip() for name in wanted.split(",")]
-    unknown = [name for name in names if name not in row]
-    if unknown:
-        raise Invalid(errors=[{"pointer": "?fields", "detail": f"There is no field {name}."} for name in unknown])
-    return {name: row[name] for name in names}
+    names = _wanted()
+    faults = [f"There is no field {name}." for name in names if name not in known]
+    faults += [f"{name} comes twice." for name in known if names.count(name) > 1] if len(names) > 1 else []
+    if faults:
+        raise Invalid(errors=[{"pointer": "?fields", "detail": fault} for fault in faults])
+
+
+def _wanted() -> list[str]:
+    if not request.query_string or request.method not in ("GET", "HEAD") or not request.args.get("fields"):
+        return []
+    return [name.strip() for name in request.args["fields"].split(",")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import flask_smorest
 import orjson
@@ -14,9 +14,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
 from errors import Invalid, MalformedRequest, TooLarge
+from schemas.lists import item_of, page_of
+from web.answers import check_sparse
+from web.caller import known
 from web.idempotency import idempotent
 from web.paging import resume
-from schemas.lists import page_of
 
 Handler = Callable[..., Response]
 
@@ -30,7 +32,9 @@ class Blueprint(flask_smorest.Blueprint):
     `page` only document: handlers give finished answers, see `web/answers.py`.
     """
 
-    def arguments(self, schema: type[Schema], *, location: str = "json", **options: Any) -> Callable[[Handler], Handler]:
+    def arguments(
+        self, schema: type[Schema], *, location: str = "json", **options: Any
+    ) -> Callable[[Handler], Handler]:
         """Check the body (`json`) or the query string (`query`) and hand it to the handler."""
         document = super().arguments(schema, location=location, **options)
         read = _body_reader(schema()) if location == "json" else _query_reader(schema())
@@ -46,12 +50,18 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def response(self, status: int, schema: Any = None, **options: Any) -> Callable[[Handler], Handler]:
-        """Document an answer."""
+        """Document an answer; `?fields=` can only name fields of `schema`, or of a page's items."""
         document = super().response(status, schema, **options)
+        names = frozenset(() if schema is None else item_of(schema)._declared_fields)
 
         def decorate(handler: Handler) -> Handler:
-            handler._apidoc = document(handler)._apidoc  # type: ignore[attr-defined]
-            return handler
+            @functools.wraps(handler)
+            def answering(*arguments: Any, **named: Any) -> Response:
+                check_sparse(names)
+                return handler(*arguments, **named)
+
+            answering._apidoc = document(handler)._apidoc  # type: ignore[attr-defined]
+            return answering
 
         return decorate
 
@@ -59,12 +69,28 @@ class Blueprint(flask_smorest.Blueprint):
         """Document a list of `schema`."""
         return self.response(200, page_of(schema))
 
-    def add_url_rule(  # type: ignore[override]
+    def conditional(self, handler: Handler) -> Handler:
+        """Document that If-Match may be sent where it is not asked for."""
+        return cast(Handler, self.doc(**{"x-conditional": True})(handler))
+
+    def add_url_rule(
         self, rule: str, endpoint: str | None = None, view_func: Handler | None = None, *arguments: Any, **options: Any
     ) -> None:
-        """Register a route; what is POSTed with an Idempotency-Key is done once."""
-        if view_func is not None and "POST" in options.get("methods", ()) and options.pop("idempotent", True):
-            view_func = idempotent(view_func)
+        """Register a route.
+
+        A `public` one needs no credential; every other knows its caller before it looks at the request. What is
+        POSTed with an Idempotency-Key is done once, except where `idempotent` is false.
+        """
+        public, once = options.pop("public", False), options.pop("idempotent", True)
+        if view_func is not None:
+            operation: dict[str, Any] = {"operationId": view_func.__name__}
+            if "POST" in options.get("methods", ()) and once:
+                view_func, operation["x-idempotent"] = idempotent(view_func), True
+            if public:
+                operation["security"] = []
+            else:
+                view_func = known(view_func)
+            view_func = self.doc(**operation)(view_func)
         super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
 
 
@@ -76,7 +102,7 @@ def _body_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
 
 
 def _query_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
-    # the same query strings come again and again, and reading one depends on nothing else
+    # the same query strings come again and again, and reading a plain one depends on nothing else
     @functools.lru_cache(maxsize=1024)
     def parse(query_string: bytes) -> dict[str, Any]:
         values: MultiDict[str, str] = request.args
@@ -89,7 +115,8 @@ def _query_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
         return {**check(schema, completed, query=True), "after": place}
 
     def read() -> dict[str, Any]:
-        if b"cursor=" in request.query_string:  # depends on the path too
+        # a cursor depends on the path too, and a percent sign may spell one
+        if b"cursor" in request.query_string or b"%" in request.query_string:
             return parse.__wrapped__(request.query_string)
         return dict(parse(request.query_string))
 
@@ -102,7 +129,8 @@ def parse_json(body: bytes) -> Any:
     :raises errors.MalformedRequest: it is not JSON, or nested too deep.
     :raises errors.TooLarge: it is larger than MAX_BODY_BYTES.
     """
-    if len(body) > current_app.config["MAX_CONTENT_LENGTH"]:
+    # a body in chunks, whose length nobody announced, is cut off at the limit without a word
+    if request.content_length is None and len(body) >= current_app.config["MAX_CONTENT_LENGTH"]:
         raise TooLarge
     if body and not (request.is_json or request.mimetype == "application/merge-patch+json"):
         raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
@@ -123,7 +151,8 @@ def check(schema: Schema, value: Any, *, query: bool = False) -> dict[str, Any]:
     try:
         return dict(schema.load(value))
     except ValidationError as error:
-        faults = list(_faults(error.normalized_messages(), "?" if query else "/"))
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
+        faults = list(_faults(messages, "?" if query else "/"))
         raise Invalid("The input is not valid.", errors=faults) from error
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from typing import cast
+import ipaddress
+from collections.abc import Callable
+from typing import Any, cast
 
-from flask import current_app, g, request
+from flask import Response, current_app, g, request
+from werkzeug.exceptions import HTTPException
 
 from config import Settings
-from database import ApiKey, Identity, Nobody, Pool, Session
-from errors import Unauthenticated
+from database import ApiKey, Identity, Nobody, Pool, Session, statement
+from errors import DomainError, RateLimited, Unauthenticated, Unavailable
+from repositories.requests import Requests
 from security.api_keys import is_api_key
 from security.tokens import is_access_token
+
+View = Callable[..., Response]
 
 
 def pool() -> Pool:
@@ -41,6 +48,35 @@ def anybody() -> Identity:
     return cast(Identity, g.identity)
 
 
+def known(view: View) -> View:
+    """Have the caller known before `view` looks at the request.
+
+    A request that is refused before the database was asked is authenticated and counted all the same.
+    """
+
+    @functools.wraps(view)
+    def knowing(*arguments: Any, **names: Any) -> Response:
+        identity = caller()
+        try:
+            return view(*arguments, **names)
+        except (DomainError, HTTPException) as error:
+            asked = identity.user_id is not None or isinstance(error, Unauthenticated | RateLimited | Unavailable)
+            if not asked:
+                with statement(identity) as connection:
+                    Requests(connection).count()
+            raise
+
+    return knowing
+
+
+def address() -> str | None:
+    """The caller's network address; None where a proxy handed on something else, such as `unknown`."""
+    try:
+        return str(ipaddress.ip_address(request.remote_addr or ""))
+    except ValueError:
+        return None
+
+
 def digest(secret: str) -> str:
     """SHA-256 in hexadecimal: what is stored of keys and tokens."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -67,7 +103,7 @@ def _identity(kind: type[Identity], secret: str | None) -> Identity:
         pool(),
         credential=None if secret is None else digest(secret),
         request_id=g.request_id,
-        ip_address=request.remote_addr,
+        ip_address=address(),
         user_agent=request.headers.get("User-Agent", "")[:1000],
         requests_an_hour=settings().session_rate_limit,
     )

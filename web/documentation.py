@@ -1,22 +1,18 @@
-"""The OpenAPI document and the page that shows it.
-
-What every operation of a kind has in common is not repeated in the handlers: it is written into the document
-here, from the method and the answers that a handler states.
-"""
+"""The OpenAPI document and the page that shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import flask_smorest
 from flask import Flask
 
 from schemas.problems import Problem
+from web import documentation_page
 from web.blueprint import Blueprint
+from web.openapi import complete, describe_path_parameter, header_components, operations
 
 PREFIX = "/api/v1"
-PUBLIC = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh"}
 
 DESCRIPTION = """\
 Where teams keep their integrations and move them from draft to active.
@@ -24,6 +20,8 @@ Where teams keep their integrations and move them from draft to active.
 Send an API key (`Authorization: Bearer ccb_…` or `X-API-Key`) or a person's access token. Lists are read page by
 page with `cursor`; a resource's `ETag` goes into `If-Match` of what changes it; an `Idempotency-Key` makes a POST safe
 to repeat. Errors are problem documents (RFC 9457).
+
+With `fields` an answer holds only these; what a schema calls required is required of complete answers.
 """
 
 
@@ -37,7 +35,7 @@ class Api(flask_smorest.Api):
 
 
 def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
-    """Register the resources below /api/v1 and document them."""
+    """Register the resources below /api/v1 and document them at /openapi.json and /docs."""
     app.config.update(
         API_TITLE="Claude Code Bot control plane",
         API_VERSION="v1",
@@ -49,6 +47,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
             "servers": [{"url": "/", "description": "This service"}],
         },
     )
+    app.url_map.merge_slashes = False  # a doubled slash is another path, not one to be sent on from
     api = Api(app)
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key or an access token."},
@@ -56,68 +55,16 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     }
     for name, scheme in schemes.items():
         api.spec.components.security_scheme(name, scheme)
+    for name, header in header_components().items():
+        api.spec.components.header(name, header)
     for blueprint in blueprints:
         api.register_blueprint(blueprint, url_prefix=PREFIX + (blueprint.url_prefix or ""))
+    del api.spec.components.schemas["PaginationMetadata"]  # of flask-smorest's own paging, which is not used
     api.spec.options["security"] = [{name: []} for name in schemes]
-    for path, method, operation in operations(api.spec.to_dict()):
-        _complete(path, method, operation, api.spec._paths[path][method])
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each operation of an OpenAPI document with its path and method."""
-    for path, item in document["paths"].items():
-        for method in ("get", "post", "put", "patch", "delete"):
-            if method in item:
-                yield path, method, item[method]
-
-
-def _header(name: str, description: str, *, required: bool = False, example: str) -> dict[str, Any]:
-    return {
-        "in": "header",
-        "name": name,
-        "required": required,
-        "description": description,
-        "schema": {"type": "string"},
-        "example": example,
-    }
-
-
-def _complete(path: str, method: str, seen: dict[str, Any], operation: dict[str, Any]) -> None:
-    """Add what all operations of this kind take and answer."""
-    public = path in PUBLIC
-    parameters = operation.setdefault("parameters", [])
-    problems = {"429": "Too many requests", "503": "The database cannot be reached for the moment", "default": "A problem"}
-    if public:
-        operation["security"] = []
-    else:
-        problems |= {"401": "The credential is missing or not valid", "403": "The permission is missing"}
-    if "{" in path or method == "post":
-        problems["404"] = "Not there, or not for the caller's eyes"
-    if "requestBody" in operation:
-        problems |= {"400": "The body is not JSON", "413": "The body is too large", "415": "The body is not said to be JSON"}
-        problems["422"] = "The input is not valid"
-    if method == "get":
-        problems["422"] = "A query parameter is not valid"
-        if any(parameter.get("name") == "cursor" for parameter in seen.get("parameters", [])):
-            problems["400"] = "The cursor is not valid"
-    if method == "post":
-        problems["409"] = "It contradicts the state of things"
-        if not path.startswith(PREFIX + "/auth/"):
-            parameters.append(_header("Idempotency-Key", "Makes the request safe to repeat for 24 hours.", example="order-7"))
-            problems["422"] = "The input is not valid, or the Idempotency-Key was used for another"
-    if method in ("patch", "put", "delete") and "/sessions" not in path:
-        parameters.append(
-            _header("If-Match", "The ETag that was read, or * for any version.", required=True, example='"3"')
-        )
-        problems |= {"409": "It contradicts the state of things", "412": "Changed meanwhile", "428": "If-Match is missing"}
-    for status, description in problems.items():
-        operation["responses"].setdefault(status, _problem(description))
-        if "content" not in operation["responses"][status]:
-            operation["responses"][status] = _problem(description)
-
-
-def _problem(description: str) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
+    document = api.spec.to_dict()
+    for path, method, operation in operations(document):
+        complete(path, method, operation, api.spec._paths[path][method], document["components"]["schemas"])
+    for path in api.spec._paths.values():
+        for parameter in path.get("parameters", []):
+            describe_path_parameter(parameter)
+    app.register_blueprint(documentation_page.blueprint)

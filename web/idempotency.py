@@ -31,8 +31,8 @@ def idempotent(handler: Handler) -> Handler:
         key = request.headers.get("Idempotency-Key")
         if key is None:
             return handler(*arguments, **names)
-        if not 0 < len(key) <= MAX_LENGTH or not key.isprintable():
-            raise Invalid(f"An Idempotency-Key has 1 to {MAX_LENGTH} printable characters.")
+        if not 0 < len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable():
+            raise Invalid(f"An Idempotency-Key has 1 to {MAX_LENGTH} printable ASCII characters.")
         body = hashlib.sha256(request.full_path.encode() + b"\n" + request.get_data()).hexdigest()
         route = f"{request.method} {request.path}"
         with transaction(caller()) as connection:

@@ -10,10 +10,13 @@ import orjson
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from errors import DomainError
+from errors import DomainError, MalformedRequest, NotFound, TooLarge
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:claude-code-bot:problem:"
+
+# what Flask and werkzeug raise that the service has a name for itself
+_NAMES = {error.status: error for error in (MalformedRequest, NotFound, TooLarge)}
 
 logger = logging.getLogger("ccb.problems")
 
@@ -54,8 +57,12 @@ def _http_exception(error: HTTPException) -> Response:
     status = error.code or 500
     if status < 400:
         return Response(status=status, headers=dict(error.get_headers(request.environ)))
-    phrase = HTTPStatus(status).phrase
-    answer = problem(status, phrase.lower().replace(" ", "_").replace("'", ""), phrase, error.description or "")
+    if status in _NAMES:
+        code, title = _NAMES[status].code, _NAMES[status].title
+    else:
+        title = HTTPStatus(status).phrase
+        code = title.lower().replace(" ", "_").replace("'", "")
+    answer = problem(status, code, title, error.description or "")
     for name, value in error.get_headers(request.environ):
         if name.lower() not in ("content-type", "content-length"):
             answer.headers.add(name, value)

@@ -6,6 +6,8 @@ import logging
 import signal
 import threading
 
+import psycopg
+
 import logs
 from config import ConfigurationError, Settings
 from database import Pool
@@ -35,8 +37,8 @@ def run(settings: Settings) -> None:
         while not stop.is_set():
             try:
                 maintenance.run_due(stop)
-            except DomainError as error:
-                logger.warning("the database is away: %s", error)
+            except (DomainError, psycopg.Error) as error:
+                logger.warning("maintenance did not go through: %s", error)
             stop.wait(LOOK_EVERY)
     finally:
         pool.close()

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
+import psycopg
+
 from database import Nobody, Pool, Query, transaction
 from errors import DomainError
 from repositories.operations import Operations
@@ -60,7 +62,7 @@ class Maintenance:
         try:
             with transaction(self._identity) as connection:
                 connection.execute(task.query)
-        except DomainError as error:
+        except (DomainError, psycopg.Error) as error:
             fault = str(error)
             logger.warning("%s failed: %s", task.name, error)
         with transaction(self._identity) as connection:

@@ -55,7 +55,8 @@ CREATE FUNCTION secret_columns() RETURNS text[]
         'secret'];
 
 -- Ruling 5: one trigger for every mutable table. The row version is `version`, or `version_number`
--- where the document gives `version` to a label.
+-- where the document gives `version` to a label. The argument names the partition key of a partitioned table: a row
+-- that changed its partition would be deleted and inserted, events and all.
 CREATE FUNCTION update_timestamp() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path = public, pg_temp
@@ -67,6 +68,9 @@ DECLARE
 BEGIN
     IF before -> 'organization_id' IS DISTINCT FROM after -> 'organization_id' OR before -> 'id' IS DISTINCT FROM after -> 'id' THEN
         RAISE EXCEPTION 'a row stays in its organization' USING ERRCODE = 'CB008', TABLE = TG_TABLE_NAME;
+    END IF;
+    IF TG_ARGV[0] IS NOT NULL AND before -> TG_ARGV[0] IS DISTINCT FROM after -> TG_ARGV[0] THEN
+        RAISE EXCEPTION 'a row stays in its partition' USING ERRCODE = 'CB008', TABLE = TG_TABLE_NAME;
     END IF;
     IF before IS DISTINCT FROM after AND before - bookkeeping = after - bookkeeping THEN
         RETURN NEW;

@@ -115,8 +115,11 @@ GRANT SELECT ON organizations TO authenticated_users;
 GRANT UPDATE (name, slug, description, settings, deleted_at) ON organizations TO authenticated_users;
 CREATE POLICY organizations_select ON organizations FOR SELECT TO authenticated_users
     USING (
-        id = ANY (ARRAY(SELECT permitted_organizations('organizations:read')))
-        OR deleted_at IS NOT NULL AND id = ANY (ARRAY(SELECT permitted_organizations('organizations:delete', true)))
+        -- the row's own deleted_at decides, for the function sees an organization as it was before a restore
+        CASE WHEN deleted_at IS NULL
+            THEN id = ANY (ARRAY(SELECT permitted_organizations('organizations:read', true)))
+            ELSE id = ANY (ARRAY(SELECT permitted_organizations('organizations:delete', true)))
+        END
     );
 CREATE POLICY organizations_insert ON organizations FOR INSERT TO authenticated_users
     WITH CHECK (false);
@@ -178,6 +181,33 @@ CREATE POLICY integration_status_transitions_select ON integration_status_transi
     USING (current_user_id() IS NOT NULL);
 CREATE POLICY integration_status_transitions_seed ON integration_status_transitions FOR ALL TO ccb_owner USING (true) WITH CHECK (true);
 
+CREATE FUNCTION within_own_reach(permissions text[], rate_limit integer, expires_at timestamptz) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path = public, pg_temp
+AS $$
+DECLARE
+    own api_keys;
+BEGIN
+    IF current_permissions() IS NOT NULL AND EXISTS (
+        SELECT FROM unnest(within_own_reach.permissions) AS wanted
+        WHERE NOT current_permissions() && ARRAY[wanted, split_part(wanted, ':', 1) || ':*', '*']
+    ) THEN
+        RETURN false;
+    END IF;
+    IF current_api_key_id() IS NULL THEN
+        RETURN current_user_id() IS NOT NULL;
+    END IF;
+    SELECT * INTO own FROM api_keys WHERE id = current_api_key_id();
+    RETURN within_own_reach.rate_limit <= own.rate_limit
+        AND (own.expires_at IS NULL OR coalesce(within_own_reach.expires_at, 'infinity') <= own.expires_at);
+END
+$$;
+COMMENT ON FUNCTION within_own_reach(text[], integer, timestamptz) IS
+    'Whether the acting API key, if the caller is one, may make or leave a key that reaches this far.';
+REVOKE ALL ON FUNCTION within_own_reach(text[], integer, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION within_own_reach(text[], integer, timestamptz) TO authenticated_users;
+ALTER FUNCTION within_own_reach(text[], integer, timestamptz) OWNER TO ccb_definer;
+
 -- api_keys: one's own, and those bound to an organization whose keys one may manage.
 -- A key never makes another that reaches further than itself.
 ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY;
@@ -198,7 +228,7 @@ CREATE POLICY api_keys_insert ON api_keys FOR INSERT TO authenticated_users
         user_id = current_user_id() AND key_permits('api_keys:create')
             AND (current_organization_id() IS NULL OR organization_id = current_organization_id())
         AND (organization_id IS NULL OR organization_id = ANY (ARRAY(SELECT permitted_organizations('api_keys:create'))))
-        AND (current_permissions() IS NULL OR '*' = ANY (current_permissions()) OR permissions <@ current_permissions())
+        AND within_own_reach(permissions, rate_limit, expires_at)
     );
 CREATE POLICY api_keys_update ON api_keys FOR UPDATE TO authenticated_users
     USING (
@@ -212,7 +242,7 @@ CREATE POLICY api_keys_update ON api_keys FOR UPDATE TO authenticated_users
         CASE WHEN deleted_at IS NULL
             THEN user_id = current_user_id() AND key_permits('api_keys:update')
             AND (current_organization_id() IS NULL OR organization_id = current_organization_id())
-            AND (current_permissions() IS NULL OR '*' = ANY (current_permissions()) OR permissions <@ current_permissions())
+            AND within_own_reach(permissions, rate_limit, expires_at)
             ELSE user_id = current_user_id() AND key_permits('api_keys:delete')
             AND (current_organization_id() IS NULL OR organization_id = current_organization_id())
                 OR organization_id = ANY (ARRAY(SELECT permitted_organizations('api_keys:delete')))
@@ -318,7 +348,10 @@ CREATE POLICY integration_templates_seed ON integration_templates FOR ALL TO ccb
 -- integrations: authors may change their own while they are members (ruling 8)
 ALTER TABLE integrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE integrations FORCE ROW LEVEL SECURITY;
-GRANT SELECT, INSERT, UPDATE ON integrations TO authenticated_users;
+GRANT SELECT, INSERT ON integrations TO authenticated_users;
+-- not author and template: a template that the caller does not see could otherwise be named later
+GRANT UPDATE (name, description, status, service_type, version, config, capabilities, metadata, repository_url,
+    documentation_url, health_check_url, last_execution_at, deleted_at) ON integrations TO authenticated_users;
 CREATE POLICY integrations_select ON integrations FOR SELECT TO authenticated_users
     USING (
         organization_id = ANY (ARRAY(SELECT permitted_organizations('integrations:read')))
@@ -539,7 +572,10 @@ ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE events FORCE ROW LEVEL SECURITY;
 GRANT SELECT ON events TO authenticated_users;
 CREATE POLICY events_select ON events FOR SELECT TO authenticated_users
-    USING (organization_id = ANY (ARRAY(SELECT permitted_organizations('events:read'))));
+    USING (
+        organization_id = ANY (ARRAY(SELECT permitted_organizations('events:read')))
+        AND (aggregate_type <> 'api_key' OR organization_id = ANY (ARRAY(SELECT permitted_organizations('api_keys:read'))))
+    );
 CREATE POLICY events_insert ON events FOR INSERT TO authenticated_users
     WITH CHECK (false);
 CREATE POLICY events_update ON events FOR UPDATE TO authenticated_users

@@ -236,7 +236,6 @@ REVOKE ALL ON FUNCTION integration_status_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION count_template_use() FROM PUBLIC;
 REVOKE ALL ON FUNCTION guard_membership() FROM PUBLIC;
 REVOKE ALL ON FUNCTION check_permission_names() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION record_audit(text, text, text, uuid, jsonb, uuid) TO authenticated_users, ccb_service, ccb_worker;
 -- last, because only an owner grants
 ALTER FUNCTION record_audit(text, text, text, uuid, jsonb, uuid) OWNER TO ccb_definer;
 ALTER FUNCTION record_event() OWNER TO ccb_definer;
@@ -282,9 +281,9 @@ CREATE TRIGGER trigger_schedules_updated_at BEFORE UPDATE ON schedules
 CREATE TRIGGER trigger_webhooks_updated_at BEFORE UPDATE ON webhooks
     FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 CREATE TRIGGER trigger_webhook_deliveries_updated_at BEFORE UPDATE ON webhook_deliveries
-    FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+    FOR EACH ROW EXECUTE FUNCTION update_timestamp('created_at');
 CREATE TRIGGER trigger_integration_executions_updated_at BEFORE UPDATE ON integration_executions
-    FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+    FOR EACH ROW EXECUTE FUNCTION update_timestamp('started_at');
 
 -- Events and notifications, on every aggregate. An UPDATE is an event where it made a new version.
 CREATE TRIGGER trigger_users_event AFTER INSERT OR DELETE ON users
@@ -379,7 +378,8 @@ CREATE TRIGGER trigger_integration_first_status BEFORE INSERT ON integrations
     FOR EACH ROW WHEN (NEW.status <> 'draft') EXECUTE FUNCTION integration_status_change();
 CREATE TRIGGER trigger_integrations_template_use AFTER INSERT ON integrations
     FOR EACH ROW WHEN (NEW.template_id IS NOT NULL) EXECUTE FUNCTION count_template_use();
-CREATE TRIGGER trigger_organization_members_guard BEFORE INSERT OR UPDATE OR DELETE ON organization_members
+-- after the check of permission names: triggers of one kind fire in the order of their names
+CREATE TRIGGER trigger_organization_members_rank BEFORE INSERT OR UPDATE OR DELETE ON organization_members
     FOR EACH ROW EXECUTE FUNCTION guard_membership();
 CREATE TRIGGER trigger_organization_members_permissions BEFORE INSERT OR UPDATE OF permissions ON organization_members
     FOR EACH ROW WHEN (NEW.permissions <> '[]') EXECUTE FUNCTION check_permission_names();

@@ -183,25 +183,31 @@ CREATE FUNCTION begin_login(account text, address text, email text)
 AS $$
 #variable_conflict use_column
 DECLARE
-    blocked timestamptz;
+    counted record;
+    moment timestamptz := clock_timestamp();
+    counts boolean;
 BEGIN
-    SELECT max(throttle.blocked_until) INTO blocked FROM login_throttles AS throttle
-    WHERE throttle.subject IN ($1, $2) AND throttle.blocked_until > clock_timestamp();
-    IF blocked IS NOT NULL THEN
-        RETURN QUERY SELECT NULL::uuid, NULL::text, ceil(extract(epoch FROM blocked - clock_timestamp()))::integer;
-        RETURN;
-    END IF;
-    INSERT INTO login_throttles AS throttle (subject, failures, updated_at)
-    VALUES ($1, 1, clock_timestamp()), ($2, 1, clock_timestamp())
-    ON CONFLICT ON CONSTRAINT pk_login_throttles DO UPDATE SET
-        failures = CASE WHEN throttle.updated_at < clock_timestamp() - interval '1 day' THEN 1 ELSE throttle.failures + 1 END,
-        updated_at = clock_timestamp(),
-        blocked_until = CASE
-            WHEN throttle.updated_at < clock_timestamp() - interval '1 day' THEN NULL
-            WHEN throttle.failures + 1 >= CASE WHEN throttle.subject = $1 THEN 5 ELSE 20 END
-            THEN clock_timestamp() + least(interval '1 hour',
-                interval '1 second' * 2 ^ least(throttle.failures + 1 - CASE WHEN throttle.subject = $1 THEN 5 ELSE 20 END, 12))
-        END;
+    FOR counted IN SELECT * FROM (VALUES ($1, 5), ($2, 20)) AS subjects (subject, free_attempts) LOOP
+        counts := NULL;
+        INSERT INTO login_throttles AS throttle (subject, failures, updated_at) VALUES (counted.subject, 1, moment)
+        ON CONFLICT ON CONSTRAINT pk_login_throttles DO UPDATE SET
+            failures = CASE WHEN throttle.updated_at < moment - interval '1 day' THEN 1 ELSE throttle.failures + 1 END,
+            updated_at = moment,
+            blocked_until = CASE
+                WHEN throttle.updated_at >= moment - interval '1 day' AND throttle.failures + 1 >= counted.free_attempts
+                THEN moment + least(interval '1 hour',
+                    interval '1 second' * 2 ^ least(throttle.failures + 1 - counted.free_attempts, 12))
+            END
+            -- under the row's lock: of attempts side by side, those behind the one that closes the door find it closed
+            WHERE throttle.blocked_until IS NULL OR throttle.blocked_until <= moment
+        RETURNING true INTO counts;
+        IF counts IS NULL THEN
+            RETURN QUERY SELECT NULL::uuid, NULL::text,
+                greatest(1, ceil(extract(epoch FROM throttle.blocked_until - moment)))::integer
+            FROM login_throttles AS throttle WHERE throttle.subject = counted.subject;
+            RETURN;
+        END IF;
+    END LOOP;
     RETURN QUERY
     SELECT found.id, found.password_hash::text, 0
     FROM (SELECT) AS attempt
@@ -212,7 +218,7 @@ COMMENT ON FUNCTION begin_login(text, text, text) IS 'Counts an attempt against 
 
 CREATE FUNCTION begin_session(
     user_id uuid, session_id uuid, session_token text, refresh_token text, access_seconds integer, refresh_seconds integer,
-    account text
+    account text, address text
 ) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
@@ -224,7 +230,10 @@ BEGIN
         nullif(current_setting('app.user_agent', true), ''),
         clock_timestamp() + interval '1 second' * $5, clock_timestamp() + interval '1 second' * $6);
     UPDATE users SET last_login_at = clock_timestamp() WHERE id = $1;
+    -- the account begins anew; the address only takes back this attempt, or one's own login would cover guesses at others
     DELETE FROM login_throttles WHERE subject = $7;
+    UPDATE login_throttles SET failures = failures - 1, blocked_until = CASE WHEN failures > 20 THEN blocked_until END
+    WHERE subject = $8;
     PERFORM record_audit('session.began', 'session', $2::text,
         (SELECT id FROM organizations WHERE personal_user_id = $1), '{"outcome": "allowed"}');
 END
@@ -310,8 +319,8 @@ REVOKE ALL ON FUNCTION create_organization(text, text, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION create_organization(text, text, text, jsonb) TO authenticated_users;
 REVOKE ALL ON FUNCTION begin_login(text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION begin_login(text, text, text) TO ccb_service;
-REVOKE ALL ON FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text) TO ccb_service;
+REVOKE ALL ON FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text, text) TO ccb_service;
 REVOKE ALL ON FUNCTION record_login_failure(uuid, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION record_login_failure(uuid, text) TO ccb_service;
 REVOKE ALL ON FUNCTION refresh_session(uuid, text, text, text, integer, integer) FROM PUBLIC;
@@ -331,7 +340,7 @@ ALTER FUNCTION count_session_request(text, integer) OWNER TO ccb_definer;
 ALTER FUNCTION register_user(uuid, text, text, text) OWNER TO ccb_definer;
 ALTER FUNCTION create_organization(text, text, text, jsonb) OWNER TO ccb_definer;
 ALTER FUNCTION begin_login(text, text, text) OWNER TO ccb_definer;
-ALTER FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text) OWNER TO ccb_definer;
+ALTER FUNCTION begin_session(uuid, uuid, text, text, integer, integer, text, text) OWNER TO ccb_definer;
 ALTER FUNCTION record_login_failure(uuid, text) OWNER TO ccb_definer;
 ALTER FUNCTION refresh_session(uuid, text, text, text, integer, integer) OWNER TO ccb_definer;
 ALTER FUNCTION find_user(text) OWNER TO ccb_definer;

@@ -61,7 +61,7 @@ WHERE organization_id = ANY (ARRAY(SELECT permitted_organizations('integrations:
 
 CREATE VIEW user_activity_statistics WITH (security_barrier = true) AS
 SELECT * FROM user_activity
-WHERE current_user_id() IS NOT NULL AND (id = current_user_id() OR id = ANY (ARRAY(SELECT fellow_members())));
+WHERE id = current_user_id(); -- the totals span all of a person's organizations: nobody else's business
 
 GRANT SELECT ON integration_statistics, user_activity_statistics TO authenticated_users;
 -- last, because only an owner grants

@@ -288,6 +288,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE archive.%I NO FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('INSERT INTO archive.%1$I SELECT * FROM public.%1$I', name);
+    SET CONSTRAINTS ALL IMMEDIATE; -- a table whose deferred checks wait cannot be attached
     EXECUTE format('DROP TABLE public.%I', name);
     EXECUTE format('ALTER TABLE archive.%I SET SCHEMA public', name);
     PERFORM attach_range('events', name, month, month + interval '1 month');

@@ -25,4 +25,18 @@ FROM (
       AND created_at <= %(as_of)s
     ORDER BY entry.key, version DESC
 ) AS folded
-HAVING count(*) > 0
+HAVING count(*) > 0 AND (
+    -- a row that was deleted for good is no more
+    SELECT event_data ? 'new' FROM events
+    WHERE aggregate_type = %(aggregate_type)s AND aggregate_id = aggregate_uuid(%(aggregate_id)s::text)
+      AND created_at <= %(as_of)s
+    ORDER BY version DESC LIMIT 1
+)
+
+-- name: membership_as_of :maybe events:read
+-- Which membership a user had in an organization by then: whoever leaves and comes back has another.
+SELECT aggregate_id FROM events
+WHERE organization_id = %(organization_id)s AND aggregate_type = 'organization_member'
+  AND event_type = 'organization_member.created' AND event_data -> 'new' ->> 'user_id' = %(user_id)s::text
+  AND created_at <= %(as_of)s
+ORDER BY created_at DESC LIMIT 1

@@ -4,6 +4,7 @@
 -- By its id within its integration.
 SELECT * FROM integration_dependencies
 WHERE id = %(dependency_id)s AND integration_id = %(integration_id)s
+  AND EXISTS (SELECT FROM integrations WHERE integrations.id = integration_id AND integrations.deleted_at IS NULL)
 
 -- name: list :page integrations:read
 -- sort: created_at, dependency_name
@@ -29,6 +30,7 @@ UPDATE integration_dependencies AS target SET (dependency_name, dependency_versi
     FROM jsonb_populate_record(NULL::integration_dependencies, jsonb_merge_patch(to_jsonb(target), %(changes)s)) AS merged
 )
 WHERE id = %(dependency_id)s AND integration_id = %(integration_id)s
+  AND EXISTS (SELECT FROM integrations WHERE integrations.id = integration_id AND integrations.deleted_at IS NULL)
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *
 
@@ -36,5 +38,6 @@ RETURNING *
 -- For good: the event that it leaves is its record.
 DELETE FROM integration_dependencies
 WHERE id = %(dependency_id)s AND integration_id = %(integration_id)s
+  AND EXISTS (SELECT FROM integrations WHERE integrations.id = integration_id AND integrations.deleted_at IS NULL)
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *

@@ -4,6 +4,7 @@
 -- By its id within its integration.
 SELECT * FROM integration_versions
 WHERE id = %(version_id)s AND integration_id = %(integration_id)s
+  AND EXISTS (SELECT FROM integrations WHERE integrations.id = integration_id AND integrations.deleted_at IS NULL)
 
 -- name: list :page integrations:read
 -- sort: created_at
@@ -28,6 +29,7 @@ WHERE integration_id = %(integration_id)s AND is_active AND id <> %(version_id)s
 -- If it has the version that the caller read.
 UPDATE integration_versions SET is_active = true
 WHERE id = %(version_id)s AND integration_id = %(integration_id)s
+  AND EXISTS (SELECT FROM integrations WHERE integrations.id = integration_id AND integrations.deleted_at IS NULL)
   AND (%(versions)s::integer[] IS NULL OR version_number = ANY (%(versions)s))
 RETURNING *
 

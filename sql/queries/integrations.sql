@@ -103,5 +103,12 @@ WHERE id = %(integration_id)s AND deleted_at IS NOT NULL
 RETURNING *
 
 -- name: statistics :maybe integrations:read
--- Counted every quarter of an hour over the last thirty days.
-SELECT * FROM integration_statistics WHERE id = %(integration_id)s
+-- Counted every quarter of an hour over the last thirty days; none yet for one that is newer than that.
+SELECT integration.id, integration.name, integration.status, integration.service_type, integration.organization_id,
+    coalesce(counted.total_executions, 0) AS total_executions,
+    coalesce(counted.successful_executions, 0) AS successful_executions,
+    coalesce(counted.failed_executions, 0) AS failed_executions,
+    counted.success_rate, counted.avg_duration_ms, counted.last_execution_at, integration.created_at
+FROM integrations AS integration
+LEFT JOIN integration_statistics AS counted ON counted.id = integration.id
+WHERE integration.id = %(integration_id)s AND integration.deleted_at IS NULL

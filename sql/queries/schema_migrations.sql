@@ -4,6 +4,10 @@
 -- Many processes that start at once wait here for the one that migrates.
 SELECT pg_advisory_lock(%(key)s)
 
+-- name: use_utc :exec
+-- Bounds of partitions are dates: they must not depend on the time zone of whoever migrates.
+SELECT set_config('timezone', 'UTC', false)
+
 -- name: become_owner :exec
 -- Whatever a migration creates belongs to the owner, not to the administrator who happened to run it.
 SET ROLE ccb_owner

@@ -2,7 +2,7 @@
 
 -- name: begin :exec
 -- After the password was right.
-SELECT begin_session(%(user_id)s, %(session_id)s, %(session_token)s, %(refresh_token)s, %(access_seconds)s, %(refresh_seconds)s, %(account)s)
+SELECT begin_session(%(user_id)s, %(session_id)s, %(session_token)s, %(refresh_token)s, %(access_seconds)s, %(refresh_seconds)s, %(account)s, %(address)s)
 
 -- name: refresh :one
 -- rotated, repeated within the grace, reused (which ends the session) or ended.
@@ -23,3 +23,7 @@ UPDATE user_sessions SET ended_at = CURRENT_TIMESTAMP WHERE id = current_session
 -- name: end_all :exec sessions:delete
 -- Signing out everywhere.
 UPDATE user_sessions SET ended_at = CURRENT_TIMESTAMP WHERE user_id = current_user_id() AND ended_at IS NULL
+
+-- name: lacking :maybe
+-- Whether nothing was ended because there was nothing, or because the key may not.
+SELECT wanted AS permission FROM unnest(ARRAY['sessions:read', 'sessions:delete']) AS wanted WHERE NOT key_permits(wanted) LIMIT 1

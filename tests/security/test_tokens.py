@@ -47,5 +47,11 @@ def test_a_changed_token() -> None:
     assert next_pair(token[:10] + other + token[11:], KEYS) is None
 
 
+def test_junk_around_a_token_is_not_a_used_token() -> None:
+    token = first_pair(KEYS).refresh_token
+    for junk in (token + "\n", token + "=", token.removeprefix(REFRESH_PREFIX), " " + token, token + "!"):
+        assert next_pair(junk, KEYS) is None
+
+
 def test_the_session_is_in_the_token() -> None:
     assert isinstance(first_pair(KEYS).session_id, uuid.UUID)

@@ -1,0 +1,25 @@
+"""Audit logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from database import statement
+from repositories.audit_logs import AuditLogs
+from schemas.audit_logs import AuditLog, AuditLogFilters
+from web.blueprint import Blueprint
+from web.caller import caller
+from web.paging import page
+
+blueprint = Blueprint("audit-logs", __name__, url_prefix="/audit-logs", description="Who did what: append-only.")
+
+
+@blueprint.get("")
+@blueprint.arguments(AuditLogFilters, location="query")
+@blueprint.page(AuditLog)
+def list_audit_logs(query: dict[str, Any]) -> Response:
+    """List what was done and by whom, refusals and failed logins included."""
+    with statement(caller()) as connection:
+        return page(AuditLogs(connection).find, query)

@@ -1,0 +1,18 @@
+"""Audit logs: who did what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from database import Row, load
+from repositories.repository import Order, Repository
+
+
+class AuditLogs(Repository):
+    """Audit logs of the caller's organizations."""
+
+    queries = load("audit_logs")
+
+    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+        """A page of audit logs."""
+        return self.page(self.queries.list, order, **filters)

@@ -1,0 +1,119 @@
+"""The same thing asked for twice, one after the other or at the same moment: it is done once."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.conftest import Database
+from tests.service import PASSWORD, Answer, Client, Person, Service
+from tests.waiting import eventually
+from tests.web.asking import assert_refused
+
+NEW = {"name": "Stripe", "service_type": "rest"}
+
+
+def at_once(*calls: Any) -> list[Answer]:
+    """The answers to calls that start at the same moment."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Any) -> Answer:
+        start.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def test_a_slug_that_is_taken(eve: Person, other: Person) -> None:
+    slug = eve.organization()["slug"]
+    for taken in (slug, slug.upper()):
+        faults = assert_refused(other.post("/organizations", {"name": "Mine", "slug": taken}), 409, "duplicate")
+        assert faults[0]["pointer"] == "/slug"
+    mine = other.organization()
+    answer = other.patch(f"/organizations/{mine['id']}", {"slug": slug}, headers={"If-Match": "*"})
+    assert_refused(answer, 409, "duplicate")
+    assert other.get(f"/organizations/{mine['id']}").json == mine
+
+
+def test_one_slug_for_many_at_once(eve: Person) -> None:
+    slug = f"wanted-{uuid.uuid4()}"
+    answers = at_once(*[lambda: eve.post("/organizations", {"name": "Mine", "slug": slug})] * 6)
+    assert sorted(each.status for each in answers) == [201, 409, 409, 409, 409, 409]
+    assert [each["slug"] for each in eve.get("/organizations?limit=200").json["items"]].count(slug) == 1
+
+
+def test_one_address_for_many_at_once(client: Client, service: Service) -> None:
+    name = uuid.uuid4()
+    addresses = [f"{name}@example.org", f"{str(name).upper()}@example.org"] * 3
+    bodies = [{"email": each, "name": "Twin", "password": PASSWORD} for each in addresses]
+    answers = at_once(*[lambda body=body: client.post("/auth/register", body) for body in bodies])
+    assert sorted(each.status for each in answers) == [201, 409, 409, 409, 409, 409]
+    for each in answers:
+        assert each.status == 201 or assert_refused(each, 409, "duplicate")[0]["pointer"] == "/email"
+    # whoever lost has left no organization behind
+    with service.database.admin() as connection:
+        owners = connection.execute(
+            "SELECT count(*) AS n FROM organizations LEFT JOIN users ON users.id = personal_user_id"
+            " WHERE organizations.name = 'Twin' AND users.id IS NULL"
+        )
+        assert owners.fetchone()["n"] == 0
+
+
+def test_one_version_changed_by_many_at_once(eve: Person) -> None:
+    path = f"/integrations/{eve.integration()['id']}"
+    names = [f"name {number}" for number in range(6)]
+    answers = at_once(
+        *[lambda name=name: eve.patch(path, {"name": name}, headers={"If-Match": '"1"'}) for name in names]
+    )
+    assert sorted(each.status for each in answers) == [200, 412, 412, 412, 412, 412]
+    assert eve.get(path).etag == '"2"'
+
+
+def test_one_idempotency_key_for_many_at_once(eve: Person) -> None:
+    key, body = {"Idempotency-Key": str(uuid.uuid4())}, {**NEW, "name": f"once {uuid.uuid4()}"}
+    answers = at_once(*[lambda: eve.post("/integrations", body, headers=key)] * 6)
+    assert {each.status for each in answers} <= {201, 409}
+    assert len({each.json["id"] for each in answers if each.status == 201}) == 1
+    for each in answers:
+        assert each.status == 201 or assert_refused(each, 409, "request_in_progress") == []
+    assert [each["name"] for each in eve.get("/integrations?limit=200").json["items"]].count(body["name"]) == 1
+
+
+def test_a_repetition_while_the_first_request_runs(eve: Person, other: Person, service: Service) -> None:
+    path = f"/integrations/{eve.integration()['id']}/status"
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    move = {"status": "validating"}
+    with service.database.admin() as connection, ThreadPoolExecutor(1) as thread:
+        connection.execute("BEGIN")
+        connection.execute("SELECT FROM integrations WHERE id = %s FOR UPDATE", [path.split("/")[2]])
+        first = thread.submit(eve.post, path, move, headers=key)
+        eventually(lambda: _is_waited_for(service.database), "the first request waits for the row")
+        assert_refused(eve.post(path, move, headers=key), 409, "request_in_progress")
+        # another caller's key of the same name is another key
+        assert_refused(other.post(path, move, headers=key), 404, "not_found")
+        connection.execute("COMMIT")
+        assert first.result().status == 200
+    again = eve.post(path, move, headers=key)
+    assert (again.status, again.headers["Idempotent-Replayed"]) == (200, "true")
+
+
+def _is_waited_for(database: Database) -> bool:
+    with database.admin() as connection:
+        row: Any = connection.execute(
+            "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ).fetchone()
+        return bool(row["n"])
+
+
+def test_a_secret_is_kept_encrypted(eve: Person, service: Service) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    answer = eve.post("/api-keys", {"name": "key", "permissions": []}, headers=key)
+    assert answer.headers["Cache-Control"] == "no-store"
+    with service.database.admin() as connection:
+        kept = connection.execute("SELECT * FROM idempotency_keys WHERE key = %s", list(key.values())).fetchone()
+    assert kept["is_encrypted"]
+    assert answer.json["key"].encode() not in bytes(kept["response_body"])
+    assert eve.post("/api-keys", {"name": "key", "permissions": []}, headers=key).json["key"] == answer.json["key"]
