@@ -24,6 +24,7 @@ from config import Settings
 from database import Pool
 from security.encryption import Cipher
 from web import documentation, logs, problems
+from web.application import Application
 
 RESOURCES = (
     auth, me, organizations, members,
@@ -40,7 +41,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_environment()
     settings.require_keys()
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.extensions["settings"] = settings
     app.extensions["pool"] = Pool(settings.service_database_url, settings)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import time
 from typing import Any
 
 import orjson
@@ -24,6 +26,15 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+def write_line(logger: logging.Logger, message: str, fields: dict[str, Any]) -> None:
+    """Write one line of level INFO past `logging`, whose records cost a tenth of a request: for what each one logs.
+
+    Whether the level is wanted is for the caller to ask.
+    """
+    line = {"time": round(time.time(), 3), "level": "INFO", "logger": logger.name, "message": message, **fields}
+    os.write(sys.stderr.fileno(), orjson.dumps(line, default=str) + b"\n")
 
 
 def configure(level: str) -> None:

@@ -11,11 +11,11 @@ from flask import Response, request
 from database import Row
 from errors import Invalid, PreconditionRequired
 
-_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+_OPTIONS = orjson.OPT_UTC_Z
 
 # The same path answers everybody differently, and `"1"` is everybody's first ETag: nothing between the service and
 # a caller may take one's answer for another's.
-_CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, X-API-Key"}
+_CACHING = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, X-API-Key")]
 
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -33,9 +33,9 @@ def single(row: Row, status: int = 200, headers: Mapping[str, str] | None = None
     etag = etag_of(row)
     reading = request.method in ("GET", "HEAD")
     if reading and "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag.strip('"')):
-        return Response(status=304, headers={**_CACHING, "ETag": etag})
+        return Response(status=304, headers=[*_CACHING, ("ETag", etag)])
     answer = json(sparse(row) if reading else row, status, headers)
-    answer.headers["ETag"] = etag
+    answer.headers.add("ETag", etag)
     return answer
 
 
@@ -80,8 +80,13 @@ def expected_versions(*, required: bool = True) -> list[int] | None:
 
 def sparse(row: Row) -> Row:
     """Only the fields that `?fields=` names, if it names any."""
+    return sparse_rows([row])[0]
+
+
+def sparse_rows(rows: list[Row]) -> list[Row]:
+    """As :func:`sparse`, for each row of a list."""
     names = _wanted()
-    return {name: row[name] for name in names if name in row} if names else row
+    return [{name: row[name] for name in names if name in row} for row in rows] if names else rows
 
 
 def check_sparse(known: Collection[str]) -> None:

@@ -90,7 +90,7 @@ class Blueprint(flask_smorest.Blueprint):
                 operation["security"] = []
             else:
                 view_func = known(view_func)
-            view_func = self.doc(**operation)(view_func)
+            view_func._apidoc = self.doc(**operation)(view_func)._apidoc  # type: ignore[attr-defined]
         super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
 
 

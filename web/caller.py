@@ -71,8 +71,13 @@ def known(view: View) -> View:
 
 def address() -> str | None:
     """The caller's network address; None where a proxy handed on something else, such as `unknown`."""
+    return _network_address(request.remote_addr or "")
+
+
+@functools.lru_cache(maxsize=4096)
+def _network_address(text: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(request.remote_addr or ""))
+        return str(ipaddress.ip_address(text))
     except ValueError:
         return None
 

@@ -8,6 +8,9 @@ import secrets
 import time
 
 from flask import Flask, Response, g, request
+from flask.globals import request_ctx
+
+from logs import write_line
 
 access = logging.getLogger("ccb.access")
 
@@ -28,28 +31,31 @@ def _begin() -> None:
 
 
 def _end(answer: Response) -> Response:
-    answer.headers["X-Request-Id"] = g.request_id
+    headers, request_id = answer.headers, g.request_id
+    headers.add("X-Request-Id", request_id)
     identity = g.get("identity")
     if identity is not None and identity.budget is not None:
         budget = identity.budget
-        answer.headers["RateLimit-Policy"] = f'"hour";q={budget["request_limit"]};w=3600'
-        answer.headers["RateLimit"] = f'"hour";r={budget["remaining"]};t={budget["reset_seconds"]}'
+        headers.add("RateLimit-Policy", f'"hour";q={budget["request_limit"]};w=3600')
+        headers.add("RateLimit", f'"hour";r={budget["remaining"]};t={budget["reset_seconds"]}')
     if access.isEnabledFor(logging.INFO):
-        rule = request.url_rule
+        asked = request_ctx.request  # the proxy would look for it at every step
+        rule = asked.url_rule
         fields = {
-            "request_id": g.request_id,
-            "method": request.method,
-            "path": request.path,
+            "request_id": request_id,
+            "method": asked.method,
+            "path": asked.path,
             "route": rule.rule if rule else None,
             "status": answer.status_code,
             "duration_ms": round((time.perf_counter() - g.began) * 1000, 2),
-            "ip_address": request.remote_addr,
+            "ip_address": asked.remote_addr,
         }
-        trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-        if trace:
-            fields["trace_id"] = trace["trace"]
+        if "HTTP_TRACEPARENT" in asked.environ:
+            trace = _TRACEPARENT.fullmatch(asked.environ["HTTP_TRACEPARENT"])
+            if trace:
+                fields["trace_id"] = trace["trace"]
         if identity is not None:
             fields["user_id"] = identity.user_id
             fields["api_key_id"] = identity.api_key_id
-        access.info("request", extra={"fields": fields})
+        write_line(access, "request", fields)
     return answer

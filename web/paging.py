@@ -20,7 +20,7 @@ from flask import Response, request
 from database import Row
 from errors import BadCursor
 from repositories.repository import Order
-from web.answers import json, sparse
+from web.answers import json, sparse_rows
 from web.caller import settings
 
 BESIDE_FILTERS = ("limit", "cursor", "fields")
@@ -38,12 +38,12 @@ def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
     order = Order(sort.removeprefix("-"), sort.startswith("-"), limit + 1, query.pop("after", None))
     rows = find(order=order, **query)
     if len(rows) <= limit:
-        return json({"items": [sparse(row) for row in rows], "next_cursor": None})
+        return json({"items": sparse_rows(rows), "next_cursor": None})
     rows.pop()
     place = [_written(rows[-1][order.key]), str(rows[-1]["id"])]
     filters = {name: value for name, value in request.args.items() if name not in BESIDE_FILTERS}
     next_cursor = _signer().dumps([request.path, filters, place])
-    answer = json({"items": [sparse(row) for row in rows], "next_cursor": next_cursor})
+    answer = json({"items": sparse_rows(rows), "next_cursor": next_cursor})
     onward = urlencode({**request.args.to_dict(), "cursor": next_cursor})
     answer.headers["Link"] = f'<{request.base_url}?{onward}>; rel="next"'
     return answer
