@@ -30,6 +30,7 @@ from config import ROOT
 
 Kind = Literal["one", "maybe", "many", "exec", "page"]
 QUERIES = ROOT / "sql" / "queries"
+PAGES = ROOT / "sql" / "pages.sql"
 
 _HEADER = re.compile(
     r"-- name: (?P<name>[a-z_]+) :(?P<kind>one|maybe|many|exec|page)(?: (?P<permission>[a-z_]+:[a-z]+))?"
@@ -68,20 +69,15 @@ class Query:
         return cls(name, kind, permission, why, text, tuple(parameters), f"{name[:40]}:{digest}".encode())
 
 
-_PLACE = "(page.{key}, page.id) {side} (%(after)s, %(after_id)s)"
-_END = "ORDER BY page.{key} {direction}, page.id {direction} LIMIT %(limit)s"
-_SHAPES = {
-    # of everybody whom the policies let through: for lists that are short, or that no tenant leads
-    "any": "SELECT page.* FROM ({source}) AS page WHERE {place} " + _END,
-    # of one tenant: its index gives the order
-    "known": "SELECT page.* FROM ({source}) AS page "
-    "WHERE page.organization_id = %(organization_id)s AND {place} " + _END,
-    # of each of the caller's tenants the first few by its index, then the first few of those: as fast on page
-    # one thousand as on page one, where sorting all rows of all tenants would not be
-    "each": "SELECT page.* FROM permitted_organizations({permission}) AS tenant (id) CROSS JOIN LATERAL ("
-    "SELECT page.* FROM ({source}) AS page "
-    "WHERE page.organization_id = tenant.id AND {place} " + _END + ") AS page " + _END,
-}  # fmt: skip
+@cache
+def _page_parts() -> dict[str, sql.SQL]:
+    """What pages are composed of, by name."""
+    blocks = re.split(r"^-- name: (\w+)$", PAGES.read_text("utf-8"), flags=re.MULTILINE)[1:]
+    texts = {
+        name: "\n".join(line for line in block.splitlines() if not line.startswith("--")).strip()
+        for name, block in zip(blocks[::2], blocks[1::2])
+    }
+    return {name: sql.SQL(text) for name, text in texts.items()}
 
 
 @dataclass(frozen=True)
@@ -127,9 +123,10 @@ class PageQuery:
             "side": sql.SQL("<" if descending else ">"),
             "direction": sql.SQL("DESC" if descending else "ASC"),
         }
-        statement = sql.SQL(_SHAPES[shape]).format(
+        composed = _page_parts()
+        statement = composed[shape].format(
             source=sql.SQL(self.source),  # from a SQL file
-            place=sql.SQL(_PLACE).format(**parts) if continued else sql.SQL("true"),
+            place=composed["place"].format(**parts) if continued else sql.SQL("true"),
             permission=sql.Literal(self.permission),
             **parts,
         )
