@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_again_changes_nothing(database: Database) -> None:
     settings = database.databases.settings()
     logins = provision(database.admin_url, settings)
     assert conninfo_to_dict(logins.service) == conninfo_to_dict(database.logins.service)
+
+
+def test_many_at_once(database: Database) -> None:
+    faults: list[Exception] = []
+
+    def again() -> None:
+        try:
+            provision(database.admin_url, database.databases.settings())
+        except Exception as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=again) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
 
 
 def test_the_kept_passwords_are_for_the_owner_of_the_files_only(database: Database) -> None:
