@@ -42,7 +42,7 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(8000, "Port to listen on.")
     public_url: str = _setting(
-        "", "Base URL that users see, for links in mails and Location headers. Default: http://HOST:PORT."
+        "", "Base URL that users see, for the links of the documentation and the demo. Default: http://HOST:PORT."
     )
     signing_keys: tuple[str, ...] = _setting(
         (), "Keys that sign cursors, newest first, separated by commas. 32 characters at least."
@@ -67,15 +67,8 @@ class Settings:
     )
     bcrypt_cost: int = _setting(12, "Cost of bcrypt password hashes (log2 of the rounds).")
     registration_open: bool = _setting(True, "Whether anybody may register.")
-    smtp_url: str = _setting(
-        "", "smtp://user:password@host:587 or smtps://…. Empty: mails are written to LOG_DIR/mail."
-    )
-    mail_from: str = _setting("Claude Code Bot <no-reply@localhost>", "Sender of the service's mails.")
     log_level: str = _setting("INFO", "Least severe level that is logged.")
     log_dir: Path | None = _setting(None, "Directory of the log files of bin/serve. Default: DATA_DIR/log.")
-    outbound_allowed_networks: tuple[str, ...] = _setting(
-        (), "CIDRs that outbound calls may reach although they are private, separated by commas."
-    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -106,7 +99,7 @@ class Settings:
 
     @property
     def logs(self) -> Path:
-        """The directory of log files and of mails that were not sent."""
+        """The directory of log files."""
         return self.log_dir or self.data_dir / "log"
 
     @property

@@ -64,13 +64,12 @@ class PooledConnection(psycopg.Connection[Any]):
 class Connection:
     """One transaction. Repositories get it; handlers only open it."""
 
-    __slots__ = ("_begun", "_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started")
+    __slots__ = ("_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started")
 
     def __init__(self, identity: Identity, *, single: bool) -> None:
         self._identity = identity
         self._single = single
         self._started = False
-        self._begun = False
         self._outer: Connection | None = None
 
     def __enter__(self) -> Connection:

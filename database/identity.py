@@ -27,6 +27,7 @@ class Identity:
 
     counter: ClassVar[Query | None] = None
     authenticator: ClassVar[Query]
+    becomes_user: ClassVar[bool] = True
 
     __slots__ = (
         "api_key_id", "budget", "connection", "credential", "ip_address", "organization_id", "pool", "request_id",
@@ -61,7 +62,7 @@ class Identity:
 
         :param explicit: whether the transaction holds several statements and so needs a BEGIN.
         """
-        context = {name: getattr(self, name) for name in ("credential", "request_id", "ip_address", "user_agent")}
+        context = {name: getattr(self, name) for name in self.authenticator.parameters}
         steps: list[Step] = []
         if self.counter is not None and self.budget is None:
             counted = {"credential": self.credential, "requests_an_hour": self.requests_an_hour}
@@ -69,7 +70,8 @@ class Identity:
         if explicit:
             steps.append((CONTEXT.begin, {}))
         steps.append((self.authenticator, context))
-        steps.append((CONTEXT.become_user, {}))
+        if self.becomes_user:
+            steps.append((CONTEXT.become_user, {}))
         return steps
 
     def learn(self, query: Query, row: dict[str, Any]) -> None:
@@ -102,12 +104,7 @@ class Nobody(Identity):
 
     __slots__ = ()
     authenticator = CONTEXT.set_context
-
-    def steps_before(self, *, explicit: bool) -> list[Step]:
-        """As for anybody, without the step that takes the role of a user."""
-        context = {name: getattr(self, name) for name in ("user_id", "request_id", "ip_address", "user_agent")}
-        begin: list[Step] = [(CONTEXT.begin, {})] if explicit else []
-        return [*begin, (CONTEXT.set_context, context)]
+    becomes_user = False
 
 
 class ActingFor(Identity):
@@ -119,9 +116,3 @@ class ActingFor(Identity):
     def __init__(self, pool: Pool, user_id: str, *, request_id: str | None = None) -> None:
         super().__init__(pool, request_id=request_id)
         self.user_id = user_id
-
-    def steps_before(self, *, explicit: bool) -> list[Step]:
-        """The context of that user."""
-        context = {name: getattr(self, name) for name in ("user_id", "request_id", "ip_address", "user_agent")}
-        begin: list[Step] = [(CONTEXT.begin, {})] if explicit else []
-        return [*begin, (CONTEXT.set_context, context), (CONTEXT.become_user, {})]

@@ -9,7 +9,6 @@ from typing import Any
 
 import bcrypt
 
-MIN_CHARACTERS = 8
 MAX_BYTES = 72  # bcrypt reads no further: a longer password would be cut silently
 
 

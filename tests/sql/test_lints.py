@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from config import ROOT
-from tests.conftest import Database
 
 LINTS = sorted((ROOT / "sql" / "lints").glob("*.sql"))
 VIOLATIONS = Path(__file__).parent / "violations"
@@ -27,12 +26,6 @@ def _violations() -> Iterator[Any]:
 def _faults(connection: psycopg.Connection[Any], lint: str) -> list[dict[str, Any]]:
     text = (ROOT / "sql" / "lints" / f"{lint}.sql").read_text("utf-8")
     return list(connection.execute(text))
-
-
-@pytest.fixture(scope="module")
-def admin(module_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with module_database.admin() as connection:
-        yield connection
 
 
 @pytest.mark.parametrize("lint", [path.stem for path in LINTS])

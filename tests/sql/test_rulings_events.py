@@ -55,12 +55,6 @@ def world(module_database: Database) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def admin(module_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with module_database.admin() as connection:
-        yield connection
-
-
 def _events(admin: psycopg.Connection[Any], identifier: Any) -> list[dict[str, Any]]:
     return admin.execute(
         "SELECT * FROM events WHERE aggregate_id = aggregate_uuid(%s::text) ORDER BY version, position", [identifier]

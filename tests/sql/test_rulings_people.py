@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -14,26 +13,12 @@ from cryptography.fernet import Fernet
 from config import Settings
 from security.encryption import Cipher
 from security.passwords import MAX_BYTES, hash_password, verify_password
-from tests.conftest import Database
 from tests.sql.people import People, digest
 from tests.waiting import eventually
 
 LEAVE = "DELETE FROM organization_members WHERE organization_id = %s AND user_id = %s"
 PROMOTE = "UPDATE organization_members SET role = %s WHERE organization_id = %s AND user_id = %s"
 GRANT = "UPDATE organization_members SET permissions = %s::jsonb WHERE organization_id = %s AND user_id = %s"
-
-
-@pytest.fixture(scope="module")
-def people(module_database: Database) -> Iterator[People]:
-    made = People(module_database)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def admin(module_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with module_database.admin() as connection:
-        yield connection
 
 
 def _refusal(people: People, actor: str, statement: str, values: list[Any]) -> str | None:

@@ -63,12 +63,6 @@ def world(module_database: Database) -> Iterator[World]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def admin(module_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with module_database.admin() as connection:
-        yield connection
-
-
 @pytest.mark.parametrize(("before", "after"), list(itertools.permutations(STATUSES, 2)))
 def test_ruling_14_every_pair_of_statuses(
     world: World, admin: psycopg.Connection[Any], before: str, after: str

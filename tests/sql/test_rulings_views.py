@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -10,19 +9,6 @@ import pytest
 
 from tests.conftest import Database
 from tests.sql.people import People
-
-
-@pytest.fixture(scope="module")
-def people(module_database: Database) -> Iterator[People]:
-    made = People(module_database)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def admin(module_database: Database) -> Iterator[psycopg.Connection[Any]]:
-    with module_database.admin() as connection:
-        yield connection
 
 
 def _refresh(module_database: Database) -> None:

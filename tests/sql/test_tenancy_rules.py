@@ -27,13 +27,6 @@ MOVABLE = [each for each in RESOURCES if each.update.actors and each.table not i
 
 
 @pytest.fixture(scope="module")
-def people(module_database: Database) -> Iterator[People]:
-    made = People(module_database)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
 def world(module_database: Database) -> Iterator[World]:
     made = World(module_database)
     yield made
