@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 import psycopg
@@ -15,6 +16,7 @@ from flask.cli import AppGroup
 from config import ConfigurationError, Settings
 from database.embedded import EmbeddedServerError, running_server_url
 from database.migrations import MigrationError
+from operations.accounts import NoSuchAccount, set_active, set_permission
 from operations.backup import (
     Backup,
     BackupError,
@@ -24,22 +26,39 @@ from operations.backup import (
     restore_backup,
     verify_backup,
 )
+from operations.plans import PlanError
+from operations.reports import TABLES, report, request_maintenance
 
 app = Flask(__name__)
 
+EXPECTED = (
+    BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, PlanError, psycopg.Error,
+)  # fmt: skip
 
-class PlainErrors(AppGroup):
-    """Commands whose expected errors are one line, not a traceback."""
+
+class Misconfigured(click.ClickException):
+    """The settings cannot work."""
+
+    exit_code = 2
+
+
+class PlainErrors(click.Command):
+    """A command whose expected errors are one line, not a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (BackupError, ConfigurationError, EmbeddedServerError, MigrationError, psycopg.Error) as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+        except EXPECTED as error:
+            kind = Misconfigured if isinstance(error, ConfigurationError) else click.ClickException
+            raise kind(" ".join(str(error).split())) from error
 
 
-@app.cli.command()
+class PlainGroup(PlainErrors, AppGroup):
+    """The same for a group of commands."""
+
+
+@app.cli.command(cls=PlainErrors)
 def migrate() -> None:
     """Bring the database at DATABASE_URL up to date, with roles and partitions."""
     from database.provision import provision
@@ -49,7 +68,7 @@ def migrate() -> None:
     click.echo("The database is up to date.")
 
 
-@app.cli.command()
+@app.cli.command(cls=PlainErrors)
 def serve() -> None:
     """Run everything: database, web processes, worker."""
     from operations.serve import serve as run
@@ -65,9 +84,30 @@ def worker() -> None:
     run(Settings.from_environment())
 
 
-@app.cli.group(cls=PlainErrors)
+@app.cli.group(cls=PlainGroup)
 def backup() -> None:
     """Make, check and bring back backups of the database."""
+
+
+@app.cli.group(cls=PlainGroup)
+def events() -> None:
+    """What happened."""
+
+
+@events.command("verify")
+def verify_events_() -> None:
+    """Fold all events of every aggregate and compare with the rows; exit status 1 on any difference."""
+    from operations.event_verification import verify_events
+
+    found = verify_events(_url())
+    for each in found.faults:
+        click.echo(each)
+    rate = found.events / found.seconds
+    click.echo(
+        f"{found.aggregates} aggregates, {found.events} events, {len(found.faults)} faults"
+        f" in {found.seconds:.1f} s ({rate:.0f} events a second)"
+    )
+    sys.exit(1 if found.faults else 0)
 
 
 def _folder() -> Path:
@@ -123,3 +163,100 @@ def prune(days: int) -> None:
     """Remove backups that are too old."""
     for archive in prune_backups(_folder(), timedelta(days=days)):
         click.echo(f"{archive.name} removed")
+
+
+@app.cli.group(cls=PlainGroup)
+def organizations() -> None:
+    """Plans and limits of organizations."""
+
+
+def _limit(text: str) -> tuple[str, int | None]:
+    name, separator, number = text.partition("=")
+    if not separator or not (number == "none" or number.isdecimal()):
+        raise click.BadParameter(f"{text} should be like integrations=500 or webhooks=none")
+    return name, None if number == "none" else int(number)
+
+
+@organizations.command("plan")
+@click.argument("organization_id", type=click.UUID)
+@click.argument("plan", required=False)
+@click.option("--limit", "limits", multiple=True, help="Such as integrations=500, or webhooks=none for no limit.")
+def plan_(organization_id: UUID, plan: str | None, limits: tuple[str, ...]) -> None:
+    """Put an organization on a PLAN (free, pro, enterprise), or give it limits of its own."""
+    from operations.plans import set_plan
+
+    row = set_plan(_url(), organization_id, plan, dict(map(_limit, limits)))
+    click.echo(f"{row['plan']}, own limits {row['limits']}, has {row['usage_stats']}")
+
+
+@organizations.command("recount")
+@click.argument("organization_id", type=click.UUID)
+def recount(organization_id: UUID) -> None:
+    """Count what an organization has anew, after rows were loaded past the triggers."""
+    from operations.plans import recount_usage
+
+    click.echo(recount_usage(_url(), organization_id))
+
+
+@app.cli.group(cls=PlainGroup)
+def users() -> None:
+    """What only operators may do to accounts."""
+
+
+@users.command()
+@click.argument("email")
+def deactivate(email: str) -> None:
+    """Shut an account out: sessions end at once, API keys rest."""
+    set_active(_url(), email, False)
+    click.echo(f"{email} is deactivated")
+
+
+@users.command()
+@click.argument("email")
+def activate(email: str) -> None:
+    """Let an account in again that was deactivated."""
+    set_active(_url(), email, True)
+    click.echo(f"{email} is active")
+
+
+OPERATOR_PERMISSION = click.Choice(["operations:read", "operations:run"])
+
+
+@users.command()
+@click.argument("email")
+@click.argument("permission", type=OPERATOR_PERMISSION)
+def permit(email: str, permission: str) -> None:
+    """Give an operator's permission, which no role and no organization gives."""
+    set_permission(_url(), email, permission, True)
+    click.echo(f"{email} has {permission}")
+
+
+@users.command()
+@click.argument("email")
+@click.argument("permission", type=OPERATOR_PERMISSION)
+def forbid(email: str, permission: str) -> None:
+    """Take an operator's permission back."""
+    set_permission(_url(), email, permission, False)
+    click.echo(f"{email} has {permission} no longer")
+
+
+@app.cli.group(cls=PlainGroup)
+def ops() -> None:
+    """What the database does, and maintenance by hand."""
+
+
+for name, query in TABLES.items():
+    ops.command(name, help=query.why)(lambda name=name: click.echo(report(_url(), name)))
+
+
+@ops.command("run")
+@click.argument("task")
+def run_(task: str) -> None:
+    """Have the worker do a maintenance TASK now; `flask ops maintenance-runs` shows what became of it."""
+    from worker.maintenance import TASKS
+
+    names = [each.name for each in TASKS]
+    if task not in names:
+        raise click.BadParameter(f"{task} is none of {', '.join(names)}")
+    request_maintenance(_url(), task)
+    click.echo(f"{task} is asked for")

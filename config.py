@@ -52,6 +52,14 @@ class Settings:
     )
     web_workers: int = _setting(2, "gunicorn worker processes.")
     web_connections: int = _setting(1000, "Simultaneous client connections of one worker process.")
+    event_streams_max: int = _setting(
+        1000,
+        "Event streams that one worker process carries at most, beside WEB_CONNECTIONS; further ones are answered 503.",
+    )
+    event_stream_heartbeat: float = _setting(
+        15.0,
+        "Seconds without an event after which a stream is sent a comment, so that nobody in between takes it for dead.",
+    )
     pool_min_size: int = _setting(1, "Database connections each process keeps open.")
     pool_max_size: int = _setting(4, "Database connections each process opens at most.")
     pool_timeout: float = _setting(5.0, "Seconds a request waits for a database connection before it is answered 503.")
@@ -59,14 +67,51 @@ class Settings:
         True, "Use server-side prepared statements. Set to false behind a PgBouncer that cannot track them."
     )
     max_body_bytes: int = _setting(8 * 1024 * 1024, "Largest request body in bytes; larger ones are answered 413.")
+    read_timeout: float = _setting(
+        30.0, "Seconds a client may take to send a request, and one more for each 10,000 bytes of it; then 408."
+    )
     trusted_proxies: int = _setting(
         0, "How many proxies in front are trusted to set X-Forwarded-For, -Proto and -Host."
     )
     session_rate_limit: int = _setting(
         10_000, "Requests an hour of a signed-in person. API keys carry their own limit."
     )
+    address_rate_limit: int = _setting(
+        3_000, "Requests an hour from one network address to what needs no credential, such as logging in."
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), "Origins whose pages may call the API from a browser, separated by commas; * is any. None by default."
+    )
+    inbound_hook_rate_limit: int = _setting(10_000, "Signed inbound calls an hour of one webhook.")
+    inbound_address_rate_limit: int = _setting(
+        100_000, "Inbound calls an hour from one network address, signed or not, to whichever webhooks."
+    )
     bcrypt_cost: int = _setting(12, "Cost of bcrypt password hashes (log2 of the rounds).")
     registration_open: bool = _setting(True, "Whether anybody may register.")
+    outbound_allowed_networks: tuple[str, ...] = _setting(
+        (),
+        "Networks (CIDR, separated by commas) that webhooks, workflow calls and health checks may reach although they "
+        "are not public.",
+    )
+    smtp_url: str = _setting(
+        "",
+        "Mail server: smtp://user:password@host:port, smtps://…, or smtp://…?starttls. "
+        "Empty: mail is written to LOG_DIR as .eml files.",
+    )
+    mail_from: str = _setting("Claude Code Bot <noreply@localhost>", "Sender of the mail.")
+    webhook_concurrency: int = _setting(256, "Webhook attempts at the same time of one worker process.")
+    webhook_endpoint_concurrency: int = _setting(
+        10, "Attempts at the same time of one webhook, over all workers, unless it sets its own limit."
+    )
+    webhook_timeout: float = _setting(15.0, "Seconds that a webhook's endpoint has to answer.")
+    webhook_lease_seconds: float = _setting(
+        30.0, "Seconds after which the attempts of a worker that died are taken over. Extended while it lives."
+    )
+    worker_host: str = _setting("127.0.0.1", "Address of the worker's /healthz, /readyz and /metrics.")
+    worker_port: int = _setting(0, "Port of the worker's /healthz, /readyz and /metrics; 0 for none.")
+    metrics_token: str = _setting(
+        "", "Bearer token that opens /metrics of the web processes. Empty: open to this machine only."
+    )
     log_level: str = _setting("INFO", "Least severe level that is logged.")
     log_dir: Path | None = _setting(None, "Directory of the log files of bin/serve. Default: DATA_DIR/log.")
 

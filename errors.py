@@ -61,6 +61,12 @@ class RankTooLow(Forbidden):
     code, title = "rank_too_low", "Role too low"
 
 
+class AddressMismatch(Forbidden):
+    """An invitation was mailed to an address that is not the caller's."""
+
+    code, title = "address_mismatch", "Sent to another address"
+
+
 class LimitExceeded(Forbidden):
     """The organization's quota is used up."""
 
@@ -91,10 +97,22 @@ class ForbiddenTransition(Conflict):
     code, title = "forbidden_transition", "Forbidden transition"
 
 
+class WorkflowInactive(Conflict):
+    """The workflow is not active, so nothing starts it."""
+
+    code, title = "workflow_inactive", "Workflow inactive"
+
+
 class LastOwner(Conflict):
     """An organization keeps at least one owner."""
 
     code, title = "last_owner", "Last owner"
+
+
+class InvitationClosed(Conflict):
+    """An invitation that was answered, has expired, or whose inviter may no longer invite."""
+
+    code, title = "invitation_closed", "Invitation closed"
 
 
 class RequestInProgress(Conflict):

@@ -16,3 +16,4 @@ app = create_app(settings)
 with contextlib.suppress(psycopg.OperationalError):
     refuse_powers(settings.service_database_url)
 app.extensions["pool"].open()
+app.extensions["monitoring"].begin()

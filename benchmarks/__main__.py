@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import ExitStack
 
-from benchmarks import report
+from benchmarks import metrics, pages, report, streams
 from benchmarks.calls import CALLS
 from benchmarks.database import BenchmarkDatabase, benchmark_database
 from benchmarks.measurement import Contestant
@@ -18,6 +18,7 @@ from benchmarks.pgbench import PgBench
 from benchmarks.rounds import SERVICE, compare
 from benchmarks.targets import verdicts
 from benchmarks.web_process import WebProcess, gunicorn, service_environment
+from benchmarks.webhooks import drill, measurements
 
 QUIET = 0.5  # load average of a machine that has nothing else to do
 
@@ -26,6 +27,19 @@ def main() -> int:
     """Measure; gives the exit status."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped too
+    if options.streams:
+        streams.run(options.seconds, options.clients)
+        return 0
+    if options.metrics:
+        return metrics.main(rounds=options.rounds, rows=options.rows, check=options.check)
+    if options.pages:
+        return pages.main(rounds=options.rounds, rows=options.rows, check=options.check)
+    if options.webhooks:
+        measurements.run(options.rounds, options.seconds)
+        return 0
+    if options.drill:
+        print(drill.drill(20_000, kill_every=3.0))
+        return 0
     if options.peers:
         install_peers()
     load_before = os.getloadavg()  # whether the machine was ours
@@ -41,6 +55,7 @@ def main() -> int:
                 seconds=options.seconds,
                 clients=options.clients,
                 settle=database.settle,
+                database=database.process(),
             )
             for call in calls
         ]
@@ -70,7 +85,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32, help="simultaneous clients (default: 32)")
     names = [call.name for call in CALLS]
     parser.add_argument("--calls", nargs="+", default=names, choices=names, help="default: all three")
+    parser.add_argument("--webhooks", action="store_true", help="measure webhook deliveries instead")
+    parser.add_argument("--drill", choices=["webhooks"], help="kill everything under load instead, and count")
     parser.add_argument("--peers", action="store_true", help="measure other stacks too; installs them into .venv-peers")
+    parser.add_argument("--streams", action="store_true", help="measure open event streams instead")
+    parser.add_argument("--metrics", action="store_true", help="measure metrics instead: ingest, and a month's query")
+    parser.add_argument(
+        "--pages", action="store_true", help="measure lists instead: first and thousandth page, few and many"
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of --metrics and --pages (default: a million)")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a target is missed")
     return parser.parse_args()
 

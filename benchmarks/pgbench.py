@@ -20,6 +20,7 @@ class PgBench:
     """PostgreSQL's own load generator, with the service's login and a connection for each client."""
 
     name = "pgbench"
+    process = None
 
     def __init__(self, url: str, keys: int) -> None:
         parts = conninfo_to_dict(url)

@@ -77,6 +77,11 @@ class WebProcess:
             self._process.wait()
         self._process = None
 
+    @property
+    def process(self) -> int | None:
+        """The process that began the others."""
+        return None if self._process is None else self._process.pid
+
     def measure(self, call: Call, seconds: float, clients: int) -> Measurement:
         """Send the call's requests.
 
@@ -89,6 +94,12 @@ class WebProcess:
         except (OSError, http_load.UnexpectedAnswer) as error:
             end = self._log.read_text(errors="replace")[-2000:]
             raise http_load.UnexpectedAnswer(f"{self.name}, {call.name}: {error}\n{end}") from error
+
+    def workers(self) -> list[int]:
+        """The process ids of its worker processes."""
+        assert self._process is not None
+        pid = self._process.pid
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def _answers(self) -> bool:
         try:

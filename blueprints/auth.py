@@ -10,6 +10,7 @@ from flask import Response, request
 
 from database import statement, transaction
 from errors import Forbidden, RateLimited, Unauthenticated
+from repositories.email_addresses import EmailAddresses
 from repositories.sessions import Sessions
 from repositories.users import Users
 from schemas import auth as schemas
@@ -18,6 +19,7 @@ from security.tokens import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS, Toke
 from web.answers import json, no_content, secret
 from web.blueprint import Blueprint
 from web.caller import anybody, caller, digest, settings
+from web.mail import how_mail_goes, mailed_token
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registration, signing in, sessions.")
 
@@ -26,14 +28,16 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registr
 @blueprint.arguments(schemas.Registration)
 @blueprint.response(201, schemas.Registered)
 def register(body: dict[str, Any]) -> Response:
-    """Register; a personal organization comes along."""
+    """Register; a personal organization comes along, and a mail to confirm the address."""
     if not settings().registration_open:
         raise Forbidden("Registration is closed here; ask for an invitation.")
     user_id = str(uuid.uuid4())
     password_hash = hash_password(body.pop("password"), settings().bcrypt_cost)
-    with statement(anybody()) as connection:
+    with transaction(anybody()) as connection:
         organization_id = Users(connection).register(user_id=user_id, password_hash=password_hash, **body)
-    return json({"user_id": user_id, "organization_id": organization_id}, 201, {"Location": "/api/v1/me"})
+        EmailAddresses(connection).queue_verification(email=body["email"], **mailed_token())
+    made = {"user_id": user_id, "organization_id": organization_id, "mail": how_mail_goes()}
+    return json(made, 201, {"Location": "/api/v1/me"})
 
 
 @blueprint.post("/login", idempotent=False, public=True)

@@ -9,11 +9,12 @@ from flask import Response
 
 from database import statement
 from repositories.events import Events
-from schemas.events import Event, EventFilters
+from schemas.events import Event, EventFilters, EventPage, EventStreamFilters
 from schemas.lists import Sparse
 from web.answers import single
 from web.blueprint import Blueprint
 from web.caller import caller
+from web.event_streams import stream
 from web.paging import page
 
 blueprint = Blueprint("events", __name__, url_prefix="/events", description="What happened: append-only.")
@@ -21,11 +22,19 @@ blueprint = Blueprint("events", __name__, url_prefix="/events", description="Wha
 
 @blueprint.get("")
 @blueprint.arguments(EventFilters, location="query")
-@blueprint.page(Event)
+@blueprint.response(200, EventPage)
 def list_events(query: dict[str, Any]) -> Response:
-    """List events; those of one aggregate are in order of their `version`."""
+    """List events; with `sort=position` and `resume_cursor` a consumer misses none, whenever it was committed."""
     with statement(caller()) as connection:
         return page(Events(connection).find, query)
+
+
+@blueprint.get("/stream")
+@blueprint.arguments(EventStreamFilters, location="query", resumes_stream=True)
+@blueprint.response(200, Event, content_type="text/event-stream")
+def stream_events(query: dict[str, Any]) -> Response:
+    """Follow events as they happen, from now on or behind `Last-Event-ID`; each message's `data` is one event."""
+    return stream(caller(), query)
 
 
 @blueprint.get("/<uuid:event_id>")

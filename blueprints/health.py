@@ -1,14 +1,16 @@
-"""Whether the process is up and whether it can work: outside of the API, for balancers and supervisors."""
+"""Whether the process is up and whether it can work: outside of the API, for balancers, supervisors and
+Prometheus."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from database import statement
 from errors import Unavailable
 from repositories.migrations import Migrations
 from web.answers import json
-from web.caller import anybody
+from web.caller import nobody
+from web.monitoring import expect_scraper, metrics
 
 blueprint = Blueprint("health", __name__)
 
@@ -22,8 +24,15 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> Response:
     """The database can be reached and the schema is as new as the program."""
-    with statement(anybody()) as connection:
+    with statement(nobody()) as connection:
         behind = Migrations(connection).behind()
     if behind:
         raise Unavailable(f"{behind} migrations have not run yet.")
     return json({"status": "ready"})
+
+
+@blueprint.get("/metrics")
+def scrape() -> Response:
+    """What Prometheus asks for."""
+    expect_scraper()
+    return metrics(current_app.extensions["monitoring"])

@@ -19,6 +19,7 @@ from schemas.integration_dependencies import (
 from schemas.lists import Historic
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
 from web.history import past
 from web.paging import page
@@ -48,6 +49,29 @@ def create_integration_dependency(body: dict[str, Any], integration_id: UUID) ->
     with transaction(caller()) as connection:
         row = IntegrationDependencies(connection).create(integration_id, **body)
     return created(row, f"/api/v1/integrations/{integration_id}/dependencies/{row['id']}")
+
+
+@blueprint.post("/bulk")
+@bulk(
+    blueprint,
+    IntegrationDependency,
+    create=IntegrationDependencyCreate,
+    change=IntegrationDependencyChange,
+    delete=True,
+)
+def bulk_integration_dependencies(items: list[Item], integration_id: UUID) -> Response:
+    """Add, change and remove up to 1,000 dependencies, each by itself."""
+    with transaction(caller()) as connection:
+        dependencies = IntegrationDependencies(connection)
+        dependencies.expect(dependencies.parents.get, integration_id=integration_id)
+        create, change, delete = dependencies.create, dependencies.update, dependencies.delete
+        return each(
+            connection,
+            items,
+            create=partial(create, integration_id),
+            change=partial(change, integration_id),
+            delete=partial(delete, integration_id),
+        )
 
 
 @blueprint.get("/<uuid:dependency_id>")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response
 
 from database import statement, transaction
+from repositories.events import Events
 from repositories.integrations import Integrations
+from schemas.events import AggregateEventFilters, EventPage
 from schemas.integrations import (
     ActiveIntegration,
     ActiveIntegrationFilters,
     Integration,
     IntegrationChange,
     IntegrationCreate,
+    IntegrationExportFilters,
     IntegrationFilters,
     IntegrationStatistics,
     MovedIntegration,
@@ -23,7 +27,9 @@ from schemas.integrations import (
 from schemas.lists import Single
 from web.answers import created, expected_versions, json, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
+from web.export import export
 from web.history import past
 from web.paging import page
 
@@ -39,6 +45,14 @@ def list_integrations(query: dict[str, Any]) -> Response:
     """List integrations, or search them with `q`."""
     with statement(caller()) as connection:
         return page(Integrations(connection).find, query)
+
+
+@blueprint.get("/export")
+@blueprint.arguments(IntegrationExportFilters, location="query")
+@blueprint.export(Integration)
+def export_integrations(query: dict[str, Any]) -> Response:
+    """Export integrations as NDJSON or CSV, with the filters of the list."""
+    return export(Integrations, Integration, query)
 
 
 @blueprint.get("/active")
@@ -58,6 +72,17 @@ def create_integration(body: dict[str, Any]) -> Response:
     with statement(caller()) as connection:
         row = Integrations(connection).create(**body)
     return created(row, f"/api/v1/integrations/{row['id']}")
+
+
+@blueprint.post("/bulk")
+@bulk(blueprint, Integration, create=IntegrationCreate, change=IntegrationChange, delete=True)
+def bulk_integrations(items: list[Item]) -> Response:
+    """Create, change and delete up to 1,000 integrations, each by itself."""
+    with transaction(caller()) as connection:
+        integrations = Integrations(connection)
+        return each(
+            connection, items, create=integrations.create, change=integrations.update, delete=integrations.delete
+        )
 
 
 @blueprint.get("/<uuid:integration_id>")
@@ -107,6 +132,15 @@ def move_integration(body: dict[str, Any], integration_id: UUID) -> Response:
         integrations = Integrations(connection)
         row = integrations.set_status(integration_id, expected_versions(required=False), body["status"])
         return single({**row, "allowed": integrations.allowed_statuses(row["status"])})
+
+
+@blueprint.get("/<uuid:integration_id>/events")
+@blueprint.arguments(AggregateEventFilters, location="query")
+@blueprint.response(200, EventPage)
+def list_integration_events(query: dict[str, Any], integration_id: UUID) -> Response:
+    """List what happened to an integration."""
+    with transaction(caller()) as connection:
+        return page(partial(Events(connection).find_of_integration, integration_id), query)
 
 
 @blueprint.get("/<uuid:integration_id>/statistics")

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from flask import Response
 
-from database import transaction
+from database import Row, transaction
 from repositories.events import Events
 from repositories.members import Members
 from schemas.lists import Historic
 from schemas.members import Member, MemberAdd, MemberChange, MemberFilters
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
 from web.history import past
 from web.paging import page
@@ -44,6 +45,21 @@ def add_member(body: dict[str, Any], organization_id: UUID) -> Response:
     with transaction(caller()) as connection:
         row = Members(connection).add(organization_id, **body)
     return created(row, f"/api/v1/organizations/{organization_id}/members/{row['user_id']}")
+
+
+@blueprint.post("/bulk")
+@bulk(blueprint, Member, change=MemberChange, delete=True)
+def bulk_members(items: list[Item], organization_id: UUID) -> Response:
+    """Change and remove up to 1,000 members, each by itself; an item's `id` is the user's."""
+    with transaction(caller()) as connection:
+        members = Members(connection)
+        members.expect(members.parents.get, organization_id=organization_id)
+
+        def change(user_id: UUID, versions: list[int] | None, body: dict[str, Any]) -> Row:
+            return members.update(organization_id, user_id, versions, **body)
+
+        # nobody is added here: who has an account could be asked a thousand addresses at a time
+        return each(connection, items, key="user_id", change=change, delete=partial(members.remove, organization_id))
 
 
 @blueprint.get("/<uuid:user_id>")

@@ -8,10 +8,19 @@ from uuid import UUID
 from flask import Response
 
 from database import statement, transaction
+from repositories.members import Members
 from repositories.organizations import Organizations
 from schemas.lists import Single
-from schemas.organizations import Organization, OrganizationChange, OrganizationCreate, OrganizationFilters
-from web.answers import created, expected_versions, no_content, single
+from schemas.members import Member
+from schemas.organizations import (
+    Organization,
+    OrganizationChange,
+    OrganizationCreate,
+    OrganizationFilters,
+    OrganizationTransfer,
+    OrganizationUsage,
+)
+from web.answers import created, expected_versions, json, no_content, single
 from web.blueprint import Blueprint
 from web.caller import caller
 from web.history import past
@@ -79,3 +88,20 @@ def restore_organization(organization_id: UUID) -> Response:
     """Restore a deleted organization."""
     with transaction(caller()) as connection:
         return single(Organizations(connection).restore(organization_id))
+
+
+@blueprint.get("/<uuid:organization_id>/usage")
+@blueprint.response(200, OrganizationUsage)
+def get_organization_usage(organization_id: UUID) -> Response:
+    """Get how much an organization has of what its plan limits."""
+    with statement(caller()) as connection:
+        return json({"items": Organizations(connection).usage(organization_id)})
+
+
+@blueprint.post("/<uuid:organization_id>/transfer")
+@blueprint.arguments(OrganizationTransfer)
+@blueprint.response(200, Member)
+def transfer_organization(body: dict[str, Any], organization_id: UUID) -> Response:
+    """Hand an organization over: another member becomes its owner, and oneself an admin."""
+    with transaction(caller()) as connection:
+        return single(Members(connection).transfer(organization_id, body["user_id"]))

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -64,12 +65,13 @@ class PooledConnection(psycopg.Connection[Any]):
 class Connection:
     """One transaction. Repositories get it; handlers only open it."""
 
-    __slots__ = ("_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started")
+    __slots__ = ("_ahead", "_identity", "_outer", "_pgconn", "_psycopg", "_single", "_started")
 
     def __init__(self, identity: Identity, *, single: bool) -> None:
         self._identity = identity
         self._single = single
         self._started = False
+        self._ahead: list[Step] = []  # what travels with the next statement: see savepoint()
         self._outer: Connection | None = None
 
     def __enter__(self) -> Connection:
@@ -90,7 +92,9 @@ class Connection:
         self._identity.connection = None
         try:
             if self._pgconn.transaction_status != TransactionStatus.IDLE and self._psycopg.closed is False:
-                self._checked([(CONTEXT.rollback if kind else CONTEXT.commit, {})])
+                ended = self._checked([(CONTEXT.rollback, {})] if kind else [*self._ahead, (CONTEXT.commit, {})])
+                if kind is None and ended[-1].command_status == b"ROLLBACK":
+                    raise RuntimeError("a failure inside the transaction was caught without a savepoint()")
         finally:
             self._identity.pool.give_back(self._psycopg)
 
@@ -122,15 +126,30 @@ class Connection:
         """Run a statement; gives the number of rows it touched."""
         return self._run(query, values).command_tuples or 0
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction: when the block raises, what it did is undone and the rest is not.
+
+        It costs no round trip of its own, for its beginning and its end travel with the statements in and behind it.
+        """
+        self._ahead.append((CONTEXT.savepoint, {}))
+        try:
+            yield
+        except BaseException:
+            self._ahead.append((CONTEXT.rollback_to_savepoint, {}))
+            raise
+        finally:
+            self._ahead.append((CONTEXT.release_savepoint, {}))
+
     def _run(self, query: Query, values: Mapping[str, Any]) -> PGresult:
-        if self._started:
-            if self._single:
-                raise RuntimeError(f"{query.name}: statement() holds one statement; use transaction()")
-            return self._checked([(query, values)])[0]
-        self._started = True
-        steps = [*self._identity.steps_before(explicit=not self._single), (query, values)]
+        if self._started and self._single:
+            raise RuntimeError(f"{query.name}: statement() holds one statement; use transaction()")
+        before = [] if self._started else self._identity.steps_before(explicit=not self._single)
+        steps = [*before, *self._ahead, (query, values)]
         results = self._exchange(steps)
-        for (step, _), result in zip(steps[:-1], results, strict=False):
+        self._started = True
+        self._ahead.clear()
+        for (step, _), result in zip(before, results, strict=False):
             if step.kind in ("one", "maybe") and result.ntuples == 1:
                 self._identity.learn(step, self._rows(step, result)[0])
         self._check(steps, results)

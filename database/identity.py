@@ -107,6 +107,13 @@ class Nobody(Identity):
     becomes_user = False
 
 
+class Address(Nobody):
+    """The same for a request that anybody may send; `credential` is the SHA-256 of the caller's address."""
+
+    __slots__ = ()
+    counter = CONTEXT.count_address_request
+
+
 class ActingFor(Identity):
     """The service itself, acting for the user `user_id`: demo data, workflows. Not rate limited."""
 

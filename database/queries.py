@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
 
@@ -31,6 +32,9 @@ from config import ROOT
 Kind = Literal["one", "maybe", "many", "exec", "page"]
 QUERIES = ROOT / "sql" / "queries"
 PAGES = ROOT / "sql" / "pages.sql"
+
+# Sort keys that are not a column with ties broken by the id. Events are read in the order of their transactions.
+ORDERS = {"position": ("transaction_id", "position")}
 
 _HEADER = re.compile(
     r"-- name: (?P<name>[a-z_]+) :(?P<kind>one|maybe|many|exec|page)(?: (?P<permission>[a-z_]+:[a-z]+))?"
@@ -70,9 +74,9 @@ class Query:
 
 
 @cache
-def _page_parts() -> dict[str, sql.SQL]:
-    """What pages are composed of, by name."""
-    blocks = re.split(r"^-- name: (\w+)$", PAGES.read_text("utf-8"), flags=re.MULTILINE)[1:]
+def templates(path: Path) -> dict[str, sql.SQL]:
+    """The statements of a file by name, with places in braces for what only the program knows, such as a table."""
+    blocks = re.split(r"^-- name: (\w+)$", path.read_text("utf-8"), flags=re.MULTILINE)[1:]
     texts = {
         name: "\n".join(line for line in block.splitlines() if not line.startswith("--")).strip()
         for name, block in zip(blocks[::2], blocks[1::2])
@@ -97,8 +101,8 @@ class PageQuery:
     def variant(self, sort_key: str, *, descending: bool, continued: bool, tenant_known: bool) -> Query:
         """The statement for one order.
 
-        :param sort_key: one of `sort_keys`; ties are broken by `id`.
-        :param continued: whether it starts behind a row (`after`, `after_id`) or at the beginning.
+        :param sort_key: one of `sort_keys`.
+        :param continued: whether it starts behind a row (`after`, `after_tie`) or at the beginning.
         :param tenant_known: whether `organization_id` is given: it leads every index that serves a list.
         :raises KeyError: the sort key is not on the list.
         """
@@ -118,12 +122,14 @@ class PageQuery:
                 yield self.variant(key, descending=descending, continued=continued, tenant_known=tenant_known)
 
     def _compose(self, sort_key: str, descending: bool, continued: bool, shape: str) -> Query:
+        key, tie = columns_of(sort_key)
         parts = {
-            "key": sql.Identifier(sort_key),
+            "key": sql.Identifier(key),
+            "tie": sql.Identifier(tie),
             "side": sql.SQL("<" if descending else ">"),
             "direction": sql.SQL("DESC" if descending else "ASC"),
         }
-        composed = _page_parts()
+        composed = templates(PAGES)
         statement = composed[shape].format(
             source=sql.SQL(self.source),  # from a SQL file
             place=composed["place"].format(**parts) if continued else sql.SQL("true"),
@@ -131,6 +137,11 @@ class PageQuery:
             **parts,
         )
         return Query.compile(self.name, "page", self.permission, self.why, statement.as_string())
+
+
+def columns_of(sort_key: str) -> tuple[str, str]:
+    """The columns that order a list by a sort key, which are also a row's place in it."""
+    return ORDERS.get(sort_key, (sort_key, "id"))
 
 
 @cache

@@ -37,10 +37,24 @@ UNIQUE = {
 }  # fmt: skip
 REFERENCES = {
     "fk_integrations_integration_templates": ("/template_id", "There is no such template."),
+    "fk_metrics_integrations": ("/points", "A point names an integration that the organization does not have."),
     "fk_integrations_organizations": ("/organization_id", "There is no such organization."),
+    "fk_workflows_organizations": ("/organization_id", "There is no such organization."),
+    "fk_workflow_executions_integrations": ("/integration_id", "The workflow's organization has no such integration."),
+    "fk_schedules_integrations": ("/integration_id", "The schedule's organization has no such integration."),
+    "fk_schedules_workflows": ("/workflow_id", "The schedule's organization has no such workflow."),
 }
 CONTRADICTIONS = {"ck_organizations_personal": ("", "A personal organization stays as long as its user.")}
 CHECKS = {
+    "ck_schedules_target": ("/workflow_id", "Either this or integration_id is needed, not both."),
+    "ck_webhooks_events": (
+        "/events",
+        "An event type that there is not: see /event-types.",
+    ),
+    "ck_webhooks_filter": (
+        "/filter",
+        "Not a filter: a comparison of one path with a value, or several joined by && and ||.",
+    ),
     "ck_organizations_slug": ("/slug", "Letters, digits and inner hyphens only."),
     "ck_integration_templates_id": ("/id", "Lower-case letters, digits and inner hyphens only."),
 }
@@ -66,7 +80,7 @@ def translate(error: Exception, query: Query) -> Exception:
     constraint = error.diag.constraint_name or ""
     match state:
         case "42501":
-            return refusal(query.permission)
+            return refusal(query.permission, read=_read_by_answer(query))
         case "23505":
             return _at(Duplicate, UNIQUE, constraint, "This value is taken.")
         case "23503":
@@ -86,11 +100,22 @@ def translate(error: Exception, query: Query) -> Exception:
     return error
 
 
-def refusal(permission: str | None) -> Forbidden:
-    """The caller sees the thing, but lacks the permission to do this to it."""
+def refusal(permission: str | None, *, read: str | None = None) -> Forbidden:
+    """The caller sees the thing, but lacks the permission to do this to it.
+
+    :param read: a permission that the answer needs besides, where it may be the one that lacks.
+    """
     if permission is None:
         return Forbidden("This credential may not do this.")
-    return Forbidden(f"This needs the permission {permission}.", permission=permission)
+    besides = f", and {read} for the answer, which shows what was made" if read else ""
+    return Forbidden(f"This needs the permission {permission}{besides}.", permission=permission)
+
+
+def _read_by_answer(query: Query) -> str | None:
+    # what an INSERT returns has to pass the policies of SELECT too, and PostgreSQL does not say which of them refused
+    if query.permission is None or "INSERT INTO" not in query.text or "RETURNING" not in query.text:
+        return None
+    return query.permission.partition(":")[0] + ":read"
 
 
 def _own(state: str, error: psycopg.Error) -> DomainError:
@@ -100,11 +125,13 @@ def _own(state: str, error: psycopg.Error) -> DomainError:
         case "CB001":
             return ForbiddenTransition(sentence, allowed=details["allowed"], current=details["from"])
         case "CB002":
-            return LastOwner(sentence)
+            return LastOwner(sentence, **details)
         case "CB003":
             return LimitExceeded(sentence, **details)
         case "CB006":
             return RankTooLow(sentence)
+        case "CB403":
+            return Forbidden(sentence)
         case "CB007":
             return Invalid(sentence, errors=[{"pointer": "/permissions", "detail": sentence}])
         case "CB401":

@@ -26,6 +26,7 @@ from database.binaries import Installation, installations
 from database.queries import load
 
 QUERIES = load("backups")
+MIGRATOR = load("schema_migrations")
 RETENTION = timedelta(days=30)
 
 Digests = dict[str, list[Any]]
@@ -80,6 +81,7 @@ def create_backup(url: str, folder: Path) -> Backup:
         unfinished.rename(archive)
     finally:
         unfinished.unlink(missing_ok=True)
+    _record(url, backup, is_verified=False)
     return backup
 
 
@@ -100,7 +102,7 @@ def verify_backup(url: str, backup: Backup) -> None:
     :raises BackupError: the archive was changed, cannot be restored, or holds something else than was dumped.
     """
     with _restored(url, backup):
-        pass
+        _record(url, backup, is_verified=True)
 
 
 def restore_backup(url: str, backup: Backup, *, overwrite: bool = False) -> None:
@@ -174,6 +176,15 @@ def _elsewhere(url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     connection = psycopg.connect(elsewhere, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor)
     with connection:
         yield connection
+
+
+def _record(url: str, backup: Backup, *, is_verified: bool) -> None:
+    """Note it in the database, where its age is watched; one that keeps no record is left as it is."""
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        if _row(connection, QUERIES.has_record.text)["is_there"]:
+            connection.execute(MIGRATOR.become_owner.text)
+            values = Path(backup.path).name, backup.size_bytes, backup.sha256, is_verified
+            _row(connection, QUERIES.record.text, *values)
 
 
 def _rename(connection: psycopg.Connection[Any], name: str, new_name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from database import Row, load
@@ -44,15 +45,15 @@ class ApiKeys(Repository):
         """A successor with the same name, reach and rate; the old key goes on for the overlap."""
         old = self.get(api_key_id)
         copied = {name: old[name] for name in ("name", "organization_id", "permissions", "rate_limit", "expires_at")}
-        row = self.create(key_hash=key_hash, key_prefix=key_prefix, **copied)
+        successor = str(uuid.uuid4())
         self.change(
             self.queries.retire,
             versions=None,
             api_key_id=api_key_id,
-            rotated_to=row["id"],
+            rotated_to=successor,
             overlap_seconds=overlap_seconds,
         )
-        return row
+        return self.create(id=successor, key_hash=key_hash, key_prefix=key_prefix, **copied)
 
     def revoke(self, api_key_id: object, versions: list[int] | None) -> Row:
         """End a key at once."""

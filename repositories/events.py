@@ -19,9 +19,28 @@ class Events(Repository):
         """One event."""
         return self.connection.one(self.queries.get, event_id=event_id)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
-        """A page of events."""
-        return self.page(self.queries.list, order, **filters)
+    def find(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> list[Row]:
+        """A page of events; in the order of their position a page of those that none will precede any more."""
+        rows = self._find(order, aggregate_id, settled=order.key == "position", **filters)
+        for row in rows:
+            del row["is_settled"]
+        return rows
+
+    def find_of_integration(self, integration_id: object, *, order: Order, **filters: Any) -> list[Row]:
+        """A page of an integration's events.
+
+        :raises errors.NotFound: the caller does not see the integration.
+        """
+        self.expect(load("integrations").get, integration_id=integration_id)
+        return self.find(order=order, aggregate_type="integration", aggregate_id=integration_id, **filters)
+
+    def follow(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> list[Row]:
+        """A page of a stream: what is not settled yet comes last, and each row's `is_settled` tells."""
+        return self._find(order, aggregate_id, settled=False, **filters)
+
+    def stream(self) -> Row:
+        """Where a stream that starts now begins (`horizon`), and whose events it may show (`organizations`)."""
+        return self.connection.one(self.queries.stream)
 
     def state_as_of(self, aggregate_type: str, aggregate_id: object, as_of: datetime) -> Row:
         """An aggregate as it was at a moment, folded from its events.
@@ -31,7 +50,7 @@ class Events(Repository):
         values = {"aggregate_type": aggregate_type, "aggregate_id": str(aggregate_id), "as_of": as_of}
         row = self.connection.maybe(self.queries.state_as_of, **values)
         if row is None:
-            raise NotFound("It was not there at that moment.")
+            raise NotFound("It was not there at that moment, or its events of that time are in the archive.")
         return dict(parsed(row["state"]))
 
     def membership_as_of(self, organization_id: object, user_id: object, as_of: datetime) -> str:
@@ -44,3 +63,8 @@ class Events(Repository):
         if row is None:
             raise NotFound("It was not there at that moment.")
         return str(row["aggregate_id"])
+
+    def _find(self, order: Order, aggregate_id: object, **filters: Any) -> list[Row]:
+        if aggregate_id is None:
+            return self.page(self.queries.list, order, **filters)
+        return self.page(self.queries.list_of_aggregate, order, aggregate_id=aggregate_id, **filters)

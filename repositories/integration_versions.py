@@ -40,6 +40,7 @@ class IntegrationVersions(Repository):
     def activate(self, integration_id: object, version_id: object, versions: list[int] | None) -> Row:
         """Make a version the active one; the integration takes over its label and configuration."""
         names = {"integration_id": integration_id, "version_id": version_id}
+        self.connection.maybe(self.queries.lock_integration, integration_id=integration_id)
         self.connection.execute(self.queries.deactivate_others, **names)
         row = self.change(self.queries.activate, versions=versions, **names)
         if self.connection.maybe(self.queries.apply, **names) is None:

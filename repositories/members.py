@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from database import Row, load
 from database.translation import refusal
@@ -51,6 +52,24 @@ class Members(Repository):
         names = {"organization_id": organization_id, "user_id": user_id}
         self.change(self.queries.update, versions=versions, **names, **values)
         return self.get(**names)
+
+    def transfer(self, organization_id: object, user_id: UUID) -> Row:
+        """Make another member the owner, and the caller an admin, in this transaction; gives the new owner.
+
+        :raises errors.NotFound: the caller sees no such organization.
+        :raises errors.RankTooLow: the caller is not an owner.
+        :raises errors.Invalid: the user is not a member, or is the caller.
+        :raises errors.LastOwner: the organization is somebody's personal one.
+        """
+        self.expect(self.parents.get, organization_id=organization_id)
+        found = self.connection.maybe(self.queries.get, organization_id=organization_id, user_id=user_id)
+        if found is None or str(user_id) == self.connection.identity.user_id:
+            sentence = "This is not another member of the organization."
+            raise Invalid(sentence, errors=[{"pointer": "/user_id", "detail": sentence}])
+        names: dict[str, Any] = {"organization_id": organization_id, "versions": None}
+        self.change(self.queries.update, user_id=user_id, role="owner", **names)
+        self.change(self.queries.update, user_id=self.connection.identity.user_id, role="admin", **names)
+        return self.get(organization_id, user_id)
 
     def remove(self, organization_id: object, user_id: object, versions: list[int] | None) -> Row:
         """Remove a member, or leave.

@@ -6,7 +6,7 @@ from database import load
 from database.migrations import migrations
 from repositories.repository import Repository
 
-EXPECTED = len(migrations())
+EXPECTED = migrations()[-1].number
 
 
 class Migrations(Repository):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
+from errors import NotFound
 from repositories.repository import Order, Repository
 
 
@@ -36,3 +37,13 @@ class Organizations(Repository):
     def restore(self, organization_id: object) -> Row:
         """Bring a deleted organization back."""
         return self.change(self.queries.restore, organization_id=organization_id, versions=None)
+
+    def usage(self, organization_id: object) -> list[Row]:
+        """What an organization has of each thing that is limited, and may have; no limit is None.
+
+        :raises errors.NotFound: the caller may not see it.
+        """
+        rows = self.connection.many(self.queries.usage, organization_id=organization_id)
+        if not rows:
+            raise NotFound
+        return rows

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn
 
 from database import Connection, PageQuery, Query, Row
+from database.queries import columns_of
 from database.translation import refusal
-from errors import Conflict, NotFound, StaleVersion
+from errors import Conflict, NotFound, RateLimited, StaleVersion
 
 
 @dataclass(frozen=True)
 class Order:
     """The order of a list and where in it to start.
 
-    :param after: sort value and id of the row before, None for the beginning.
+    :param after: place of the row before, None for the beginning.
     """
 
     key: str
     descending: bool
     limit: int
     after: list[str] | None = None
+
+    def place_of(self, row: Row) -> list[str]:
+        """Where a row is in this order: what its list can be gone on with behind it."""
+        return [_written(row[column]) for column in columns_of(self.key)]
+
+
+def expect_open(wait_seconds: int) -> None:
+    """Go on only where nobody has to wait after too many attempts.
+
+    :raises errors.RateLimited: naming the seconds to wait.
+    """
+    if wait_seconds:
+        raise RateLimited("Too many attempts.", headers={"Retry-After": str(wait_seconds)})
 
 
 class Repository:
@@ -37,14 +52,14 @@ class Repository:
 
     def page(self, query: PageQuery, order: Order, **filters: Any) -> list[Row]:
         """The rows of one page."""
-        after, after_id = order.after or (None, None)
+        after, after_tie = order.after or (None, None)
         variant = query.variant(
             order.key,
             descending=order.descending,
             continued=order.after is not None,
             tenant_known=filters.get("organization_id") is not None,
         )
-        return self.connection.many(variant, after=after, after_id=after_id, limit=order.limit, **filters)
+        return self.connection.many(variant, after=after, after_tie=after_tie, limit=order.limit, **filters)
 
     def expect(self, parent: Query, **values: Any) -> None:
         """Check that the caller sees what the rows belong to: of something else there is no list, not an empty one.
@@ -79,3 +94,7 @@ class Repository:
         if versions is not None and version not in versions:
             raise StaleVersion("Read it again and repeat the change on what you find.")
         raise refusal(query.permission)
+
+
+def _written(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

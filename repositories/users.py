@@ -21,6 +21,19 @@ class Users(Repository):
         """Merge changes into the caller's profile."""
         return self.change(self.queries.update, versions=versions, changes=changes)
 
+    def activity(self) -> Row:
+        """What the caller did in the last thirty days."""
+        return self.connection.one(self.queries.get_activity)
+
+    def close(self, versions: list[int] | None) -> None:
+        """End the caller's account.
+
+        :raises errors.LastOwner: an organization with other members would be left without an owner; the answer names
+            those organizations.
+        :raises errors.Forbidden: the caller is an API key.
+        """
+        self.change(self.queries.close, versions=versions)
+
     def register(self, *, user_id: object, email: str, name: str, password_hash: str) -> str:
         """A new person with a personal organization, whose id it gives."""
         values = {"user_id": user_id, "email": email, "name": name, "password_hash": password_hash}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from schemas.fields import described, identifier, json_object, moment, text
-from schemas.lists import filters
+from schemas.lists import export_of, filters
 
 
 class AuditLog(Schema):
@@ -38,3 +38,5 @@ AuditLogFilters = filters(
     created_after=moment("Only those at or after this moment."),
     created_before=moment("Only those before this moment."),
 )
+
+AuditLogExportFilters = export_of(AuditLogFilters)

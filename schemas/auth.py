@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, ValidationError, fields
-from marshmallow.validate import Email, Length, OneOf
+from marshmallow import Schema, fields
+from marshmallow.validate import Length, OneOf
 
-from schemas.fields import described, identifier, moment, no_nul, text
-
-
-def _fits_bcrypt(password: str) -> None:
-    if len(password.encode("utf-8", "replace")) > 72:
-        raise ValidationError("Longer than 72 bytes, which is as much as bcrypt reads.")
+from schemas.fields import described, email_address, identifier, known_password, moment, new_password, no_nul, text
+from schemas.mail import mail_way
 
 
 class Registration(Schema):
     """A new person."""
 
-    email = fields.String(
-        required=True,
-        validate=[Length(3, 255), Email(), no_nul],
-        metadata=described("Address, used to sign in.", "ann@example.org"),
-    )
+    email = email_address("Address, used to sign in.")
     name = text("Full name.", "Ann Example", required=True)
-    password = fields.String(
-        required=True,
-        validate=[Length(8, 72), _fits_bcrypt, no_nul],
-        metadata=described("8 characters at least, 72 bytes at most.", "correct horse battery", format="password"),
-    )
+    password = new_password()
 
 
 class Registered(Schema):
@@ -34,6 +22,7 @@ class Registered(Schema):
 
     user_id = identifier("The person.", required=True)
     organization_id = identifier("The person's personal organization.", required=True)
+    mail = mail_way()
 
 
 class Login(Schema):
@@ -42,11 +31,7 @@ class Login(Schema):
     email = fields.String(
         required=True, validate=[Length(1, 255), no_nul], metadata=described("The address.", "ann@example.org")
     )
-    password = fields.String(
-        required=True,
-        validate=[Length(1, 1000), no_nul],
-        metadata=described("The password.", "correct horse battery", format="password"),
-    )
+    password = known_password()
 
 
 class Refresh(Schema):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields
-from marshmallow.validate import Length, OneOf, Regexp
+from marshmallow.validate import Email, Length, OneOf, Regexp
 
 EXAMPLE_ID = "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"
 EXAMPLE_TIME = "2026-11-22T09:30:00.000000Z"
+
+_DURATION = re.compile(r"P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?", re.ASCII)
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class Pattern(Regexp):
@@ -38,10 +43,46 @@ def text(description: str, example: str, *, most: int = 255, least: int = 1, **o
     return fields.String(validate=[Length(least, most), no_nul], metadata=described(description, example), **options)
 
 
-def url(description: str, example: str = "https://example.org/", **options: Any) -> fields.String:
+def url(
+    description: str, example: str = "https://example.org/", *, allow_none: bool = True, **options: Any
+) -> fields.String:
     """An http or https address of 500 characters at most."""
     metadata = described(description, example, format="uri")
-    return fields.String(validate=[Length(1, 500), URL, no_nul], allow_none=True, metadata=metadata, **options)
+    return fields.String(
+        validate=[Length(1, 500), URL, no_nul], allow_none=allow_none, metadata=metadata, **options
+    )
+
+
+def email_address(description: str = "The address.") -> fields.String:
+    """An e-mail address."""
+    return fields.String(
+        required=True,
+        validate=[Length(3, 255), Email(), no_nul],
+        metadata=described(description, "ann@example.org"),
+    )
+
+
+def _fits_bcrypt(password: str) -> None:
+    if len(password.encode("utf-8", "replace")) > 72:
+        raise ValidationError("Longer than 72 bytes, which is as much as bcrypt reads.")
+
+
+def new_password() -> fields.String:
+    """A password that somebody chooses."""
+    return fields.String(
+        required=True,
+        validate=[Length(8, 72), _fits_bcrypt, no_nul],
+        metadata=described("8 characters at least, 72 bytes at most.", "correct horse battery", format="password"),
+    )
+
+
+def known_password(description: str = "The password.") -> fields.String:
+    """A password that is compared."""
+    return fields.String(
+        required=True,
+        validate=[Length(1, 1000), no_nul],
+        metadata=described(description, "correct horse battery", format="password"),
+    )
 
 
 def choice(description: str, choices: tuple[str, ...], **options: Any) -> fields.String:
@@ -90,6 +131,15 @@ def json_object(description: str, example: Any, **options: Any) -> JsonObject:
     return JsonObject(metadata=metadata, **options)
 
 
+def capabilities() -> fields.List[str]:
+    """What an integration can do."""
+    return fields.List(
+        fields.String(validate=[Length(1, 100), no_nul]),
+        validate=Length(max=100),
+        metadata=described("What it can do.", ["payments.read"]),
+    )
+
+
 def no_nul(value: str) -> None:
     """Refuse NUL and lone surrogates.
 
@@ -97,3 +147,46 @@ def no_nul(value: str) -> None:
     """
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise ValidationError("Holds a character that cannot be stored.")
+
+
+class Duration(fields.String):
+    """A length of time: seconds, or ISO 8601 from weeks down to seconds.
+
+    :param most: the longest; the shortest is a second.
+    """
+
+    def __init__(self, *, most: timedelta, **options: Any) -> None:
+        super().__init__(**options)
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        if _SECONDS.fullmatch(value):
+            length = timedelta(seconds=int(value))
+        elif (read := _DURATION.fullmatch(value)) and value[-1] not in "PT":
+            weeks, days, hours, minutes, seconds = (int(part or 0) for part in read.groups())
+            length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        else:
+            raise ValidationError("Neither seconds nor an ISO 8601 duration such as PT5M.")
+        if not timedelta(seconds=1) <= length <= self._most:
+            raise ValidationError(f"Not between a second and {self._most.days} days.")
+        return length
+
+
+class Words(fields.String):
+    """A few different words, separated by commas.
+
+    :param check: raises ValidationError on a word that is none.
+    """
+
+    def __init__(self, check: Callable[[str], object], *, most: int, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = check
+        self._most = most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        words = [word.strip() for word in value.split(",")]
+        if not all(words) or len(set(words)) < len(words) or len(words) > self._most:
+            raise ValidationError(f"1 to {self._most} different ones, separated by commas.")
+        for word in words:
+            self._check(word)
+        return words

@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length
 
-from schemas.fields import Pattern, described, identifier, json_object, moment, text, version
+from schemas.fields import JsonObject, Pattern, capabilities, described, identifier, json_object, moment, text, version
 from schemas.lists import filters, include_deleted
+
+
+class TemplateData(Schema):
+    """What an integration takes from its template; the rest is its author's own business."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    description = text("What the integration is for.", "Takes payments", most=10_000, least=0)
+    version = text("Label of its version.", "0.1.0", most=50)
+    config = json_object("Its configuration.", {"timeout_seconds": 30})
+    capabilities = capabilities()
+    metadata = json_object("Whatever its owners want to note.", {"team": "billing"})
+
+
+class _TemplateData(JsonObject):
+    """Template data, of which the known parts are checked: where one is wrong no integration can be made from it."""
+
+    def __init__(self, *, removes: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self._removes = removes  # null takes a part away, as in any merge patch
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
+        parts = super()._deserialize(value, attr, data, **options)
+        stay = {name: part for name, part in parts.items() if not (self._removes and part is None)}
+        if faults := TemplateData().validate(stay):
+            raise ValidationError(faults)
+        return parts
+
+
+def _template_data(*, removes: bool, **options: Any) -> _TemplateData:
+    return _TemplateData(
+        removes=removes,
+        metadata=described(
+            "What integrations made from it start with: `config`, `capabilities`, `metadata`, `version` and "
+            "`description`, as an integration has them.",
+            {"config": {"timeout_seconds": 30}, "capabilities": ["read"]},
+            type="object",
+            additionalProperties=True,
+        ),
+        **options,
+    )
 
 
 class IntegrationTemplateChange(Schema):
@@ -15,10 +59,7 @@ class IntegrationTemplateChange(Schema):
     name = text("Name.", "REST API")
     description = text("What it is for.", "Connects any REST API", most=10_000, least=0, allow_none=True)
     service_type = text("Kind of service that it connects.", "rest", most=100, allow_none=True)
-    template_data = json_object(
-        "What integrations made from it start with: config, capabilities, metadata, version.",
-        {"config": {"timeout_seconds": 30}, "capabilities": ["read"]},
-    )
+    template_data = _template_data(removes=True)
     schema_version = text("Version of the shape of `template_data`.", "1.0", most=20)
     is_public = fields.Boolean(metadata=described("Whether everybody may use it.", False))
 
@@ -35,9 +76,7 @@ class IntegrationTemplateCreate(IntegrationTemplateChange):
         metadata=described("Its id, chosen by its author and unique among all.", "rest-api"),
     )
     name = text("Name.", "REST API", required=True)
-    template_data = json_object(
-        "What integrations made from it start with.", {"config": {"timeout_seconds": 30}}, required=True
-    )
+    template_data = _template_data(removes=False, required=True)
     organization_id = identifier("Organization; the key's or the caller's personal one when left out.")
 
 

@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
-from marshmallow.validate import Length
 
-from schemas.fields import choice, described, identifier, json_object, moment, no_nul, text, url, version
-from schemas.lists import filters, include_deleted
+from schemas.fields import capabilities, choice, described, identifier, json_object, moment, text, url, version
+from schemas.lists import export_of, filters, include_deleted
 
 STATUSES = (
     "draft", "validating", "generating", "testing", "reviewing", "deploying",
     "active", "inactive", "failed", "deprecated",
 )  # fmt: skip
-
-
-def _capabilities() -> fields.List[str]:
-    return fields.List(
-        fields.String(validate=[Length(1, 100), no_nul]),
-        validate=Length(max=100),
-        metadata=described("What it can do.", ["payments.read"]),
-    )
 
 
 class IntegrationChange(Schema):
@@ -32,7 +23,7 @@ class IntegrationChange(Schema):
     service_type = text("Kind of service that it connects.", "rest", most=100)
     version = text("Label of its version.", "0.1.0", most=50)
     config = json_object("Its configuration.", {"base_url": "https://api.stripe.com"})
-    capabilities = _capabilities()
+    capabilities = capabilities()
     metadata = json_object("Whatever its owners want to note.", {"team": "billing"})
     repository_url = url("Where its code lives.", "https://git.example.org/stripe")
     documentation_url = url("Where it is described.", "https://docs.example.org/stripe")
@@ -93,7 +84,7 @@ class ActiveIntegration(Integration):
     author_email = fields.String(allow_none=True, metadata=described("Address of its author.", "ann@example.org"))
     organization_name = fields.String(allow_none=True, metadata=described("Name of its organization.", "Acme"))
     organization_plan = fields.String(allow_none=True, metadata=described("Plan of its organization.", "pro"))
-    execution_count = fields.Integer(metadata=described("Executions in the last seven days.", 12))
+    execution_count = fields.Integer(metadata=described("Executions in the last seven days, as of now.", 12))
     success_rate = fields.Float(metadata=described("Per cent of these that completed.", 98.5))
 
 
@@ -112,6 +103,7 @@ class IntegrationStatistics(Schema):
     avg_duration_ms = fields.Float(allow_none=True, metadata=described("Mean duration in milliseconds.", 240.5))
     last_execution_at = moment("The last one.", allow_none=True)
     created_at = moment("When the integration was made.")
+    refreshed_at = moment("When this was counted; null before the first time.", allow_none=True, required=True)
 
 
 IntegrationFilters = filters(
@@ -135,3 +127,5 @@ ActiveIntegrationFilters = filters(
     "name",
     organization_id=identifier("Only those of this organization."),
 )
+
+IntegrationExportFilters = export_of(IntegrationFilters)

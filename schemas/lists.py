@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf
 
-from schemas.fields import Pattern, described, moment
+from schemas.fields import Pattern, choice, described, moment
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+FORMATS = ("ndjson", "csv")
 
 
 class Limit(fields.Integer):
@@ -38,10 +39,7 @@ def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
             load_default=DEFAULT_LIMIT,
             metadata=described("Items a page, 1 to 200; other numbers become the nearest of these.", 20),
         ),
-        "cursor": fields.String(
-            validate=[Length(1, 4000), Pattern(r"^[A-Za-z0-9_.-]+$")],
-            metadata=described("Where to go on: `next_cursor` of the page before.", "WyIvYXBpL3YxIl0.Qm9iCg"),
-        ),
+        "cursor": cursor(),
         "sort": fields.String(
             load_default=orders[0],
             validate=OneOf(orders),
@@ -50,6 +48,21 @@ def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
         "fields": sparse_fields(),
     }
     return type(name, (Schema,), {**filter_fields, **shared})
+
+
+def export_of(filters: type[Schema]) -> type[Schema]:
+    """The query parameters of a whole list as a file: those of the list, but for its pages."""
+    kept = {name: field for name, field in filters._declared_fields.items() if name not in ("limit", "cursor")}
+    kind = choice("The file's format; by Accept, or `ndjson`, when left out.", FORMATS, load_default=None)
+    return type(f"{filters.__name__.removesuffix('Filters')}ExportFilters", (Schema,), {**kept, "format": kind})
+
+
+def cursor() -> fields.String:
+    """The parameter that says where to go on."""
+    return fields.String(
+        validate=[Length(1, 4000), Pattern(r"^[A-Za-z0-9_.-]+$")],
+        metadata=described("Where to go on: `next_cursor` of the page before.", "WyIvYXBpL3YxIl0.Qm9iCg"),
+    )
 
 
 def sparse_fields(**options: str) -> fields.String:

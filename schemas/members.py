@@ -11,7 +11,8 @@ from schemas.lists import filters
 ROLES = ("viewer", "developer", "admin", "owner")
 
 
-def _permissions() -> fields.List[str]:
+def permission_names() -> fields.List[str]:
+    """Permissions that a member has beside those of the role."""
     return fields.List(
         fields.String(validate=Length(1, 100)),
         validate=Length(max=200),
@@ -23,7 +24,7 @@ class MemberChange(Schema):
     """What may change in a membership."""
 
     role = choice("The role.", ROLES)
-    permissions = _permissions()
+    permissions = permission_names()
 
 
 class MemberAdd(MemberChange):

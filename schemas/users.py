@@ -27,3 +27,22 @@ class User(ProfileChange):
     updated_at = moment("When the profile last changed.", required=True)
     deleted_at = moment("When the account was deleted.", allow_none=True)
     version = version()
+
+
+class Activity(Schema):
+    """What a person did lately, counted every quarter of an hour."""
+
+    id = identifier("The person.", required=True)
+    name = fields.String(required=True, metadata=described("Full name.", "Ann Example"))
+    email = fields.String(required=True, metadata=described("Address.", "ann@example.org"))
+    integrations_created = fields.Integer(
+        required=True, metadata=described("Integrations that the person made and nobody deleted.", 7)
+    )
+    workflows_executed = fields.Integer(
+        required=True, metadata=described("Workflows that the person started in the last thirty days.", 12)
+    )
+    total_actions_30d = fields.Integer(
+        required=True, metadata=described("Actions in the audit log in the last thirty days.", 40)
+    )
+    last_activity_at = moment("The newest of these actions.", required=True, allow_none=True)
+    refreshed_at = moment("As of when this was counted; null before the first time.", required=True, allow_none=True)

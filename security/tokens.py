@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 ACCESS_PREFIX = "cca_"
 REFRESH_PREFIX = "ccr_"
+MAILED_PREFIX = "ccm_"
 ACCESS_SECONDS = 15 * 60
 REFRESH_SECONDS = 30 * 24 * 3600
 GRACE_SECONDS = 10
@@ -37,6 +38,11 @@ class TokenPair:
 def is_access_token(text: str) -> bool:
     """Whether a text can be an access token."""
     return text.startswith(ACCESS_PREFIX) and len(text) == len(ACCESS_PREFIX) + 43 and text.isascii()
+
+
+def new_mailed_token() -> str:
+    """A single-use token that only a mail shows."""
+    return _written(MAILED_PREFIX, secrets.token_bytes(32))
 
 
 def first_pair(keys: Sequence[str]) -> TokenPair:

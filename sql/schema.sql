@@ -6,6 +6,8 @@ CREATE SCHEMA archive AUTHORIZATION ccb_owner;
 CREATE SEQUENCE events_position_seq AS bigint;
 GRANT USAGE ON events_position_seq TO ccb_definer;
 
+CREATE SEQUENCE workflow_execution_logs_line_number_seq AS bigint;
+
 CREATE TABLE api_keys (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     user_id uuid NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE api_keys (
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT pk_api_keys PRIMARY KEY (id),
     CONSTRAINT uq_api_keys_key_hash UNIQUE (key_hash),
-    CONSTRAINT fk_api_keys_api_keys FOREIGN KEY (rotated_to) REFERENCES api_keys(id),
+    CONSTRAINT fk_api_keys_api_keys FOREIGN KEY (rotated_to) REFERENCES api_keys(id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT fk_api_keys_organizations FOREIGN KEY (organization_id) REFERENCES organizations(id),
     CONSTRAINT fk_api_keys_users FOREIGN KEY (user_id) REFERENCES users(id),
     CONSTRAINT ck_api_keys_key_hash CHECK (((key_hash)::text ~ '^[0-9a-f]{64}$'::text)),
@@ -57,6 +59,9 @@ CREATE TRIGGER trigger_api_keys_event_update AFTER UPDATE ON api_keys FOR EACH R
 CREATE TRIGGER trigger_api_keys_notify AFTER INSERT OR DELETE OR UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_api_keys_permissions BEFORE INSERT OR UPDATE OF permissions ON api_keys FOR EACH ROW EXECUTE FUNCTION check_permission_names();
 CREATE TRIGGER trigger_api_keys_updated_at BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_api_keys_usage AFTER INSERT ON api_keys FOR EACH ROW EXECUTE FUNCTION count_usage('api_keys');
+CREATE TRIGGER trigger_api_keys_usage_again AFTER UPDATE ON api_keys FOR EACH ROW WHEN ((old.deleted_at IS NOT NULL OR old.rotated_to IS NOT NULL) AND new.deleted_at IS NULL AND new.rotated_to IS NULL) EXECUTE FUNCTION count_usage('api_keys');
+CREATE TRIGGER trigger_api_keys_usage_end AFTER UPDATE ON api_keys FOR EACH ROW WHEN (old.deleted_at IS NULL AND old.rotated_to IS NULL AND (new.deleted_at IS NOT NULL OR new.rotated_to IS NOT NULL)) EXECUTE FUNCTION count_usage('api_keys', '-1');
 COMMENT ON COLUMN api_keys.organization_id IS 'The only organization the key reaches; NULL for all of its owner''s.';
 COMMENT ON COLUMN api_keys.rotated_to IS 'The key that takes this one''s place once the overlap has passed.';
 
@@ -115,6 +120,44 @@ GRANT SELECT ON audit_logs TO authenticated_users;
 GRANT INSERT, SELECT ON audit_logs TO ccb_definer;
 COMMENT ON TABLE audit_logs IS 'Append-only. organization_id is NULL for what belongs to no tenant, such as a failed login with an unknown address.';
 
+CREATE TABLE backups (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name character varying(255) NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 character varying(64) NOT NULL,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    verified_at timestamp with time zone,
+    CONSTRAINT pk_backups PRIMARY KEY (id),
+    CONSTRAINT uq_backups_name UNIQUE (name)
+);
+CREATE INDEX idx_backups_created ON public.backups USING btree (created_at);
+ALTER TABLE backups ENABLE ROW LEVEL SECURITY;
+ALTER TABLE backups FORCE ROW LEVEL SECURITY;
+CREATE POLICY backups_definer ON backups AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+GRANT INSERT, SELECT, UPDATE ON backups TO ccb_definer;
+COMMENT ON COLUMN backups.verified_at IS 'When it was last restored elsewhere and found to be what was dumped.';
+
+CREATE TABLE event_clocks (
+    system_identifier bigint NOT NULL,
+    relation oid NOT NULL,
+    transaction_offset bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT pk_event_clocks PRIMARY KEY (system_identifier, relation),
+    CONSTRAINT uq_event_clocks_transaction_offset UNIQUE (transaction_offset)
+);
+ALTER TABLE event_clocks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE event_clocks FORCE ROW LEVEL SECURITY;
+CREATE POLICY event_clocks_definer_insert ON event_clocks AS PERMISSIVE FOR INSERT TO ccb_definer
+    WITH CHECK (true);
+CREATE POLICY event_clocks_definer_select ON event_clocks AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
+GRANT INSERT, SELECT ON event_clocks TO ccb_definer;
+COMMENT ON TABLE event_clocks IS 'Where events were written: one row for each place that this database has lived in.';
+COMMENT ON COLUMN event_clocks.relation IS 'This table''s own oid: another one in each database that a dump is restored into.';
+COMMENT ON COLUMN event_clocks.transaction_offset IS 'A multiple of 10^13, which is more transactions than a cluster sees.';
+
 CREATE TABLE events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     organization_id uuid,
@@ -125,7 +168,7 @@ CREATE TABLE events (
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     version integer NOT NULL,
     created_by uuid,
-    transaction_id xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    transaction_id xid8 DEFAULT event_transaction_id() NOT NULL,
     "position" bigint DEFAULT nextval('events_position_seq'::regclass) NOT NULL,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT pk_events PRIMARY KEY (id, created_at),
@@ -136,7 +179,7 @@ CREATE TABLE events_future PARTITION OF events FOR VALUES FROM ('2025-03-01 00:0
 CREATE TABLE events_past PARTITION OF events FOR VALUES FROM (MINVALUE) TO ('2025-01-01 00:00:00+00');
 CREATE TABLE events_y2025m01 PARTITION OF events FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2025-02-01 00:00:00+00');
 CREATE TABLE events_y2025m02 PARTITION OF events FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00');
-CREATE INDEX idx_events_aggregate ON ONLY public.events USING btree (aggregate_type, aggregate_id, version);
+CREATE INDEX idx_events_aggregate ON ONLY public.events USING btree (aggregate_id, aggregate_type, version);
 CREATE INDEX idx_events_created_at ON ONLY public.events USING brin (created_at);
 CREATE INDEX idx_events_created_by ON ONLY public.events USING btree (created_by);
 CREATE INDEX idx_events_org_created ON ONLY public.events USING btree (organization_id, created_at, id);
@@ -161,14 +204,16 @@ CREATE POLICY events_delete ON events AS PERMISSIVE FOR DELETE TO authenticated_
 CREATE POLICY events_insert ON events AS PERMISSIVE FOR INSERT TO authenticated_users
     WITH CHECK (false);
 CREATE POLICY events_select ON events AS PERMISSIVE FOR SELECT TO authenticated_users
-    USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('events:read'::text) AS permitted_organizations))) AND (((aggregate_type)::text <> 'api_key'::text) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('api_keys:read'::text) AS permitted_organizations))))));
+    USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('events:read'::text) AS permitted_organizations))) AND (((aggregate_type)::text <> 'api_key'::text) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('api_keys:read'::text) AS permitted_organizations)))) AND (((aggregate_type)::text <> 'user'::text) OR (aggregate_id = ( SELECT current_user_id() AS current_user_id)))));
 CREATE POLICY events_update ON events AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (false)
     WITH CHECK (false);
 GRANT SELECT ON events TO authenticated_users;
 GRANT INSERT, SELECT ON events TO ccb_definer;
+CREATE TRIGGER trigger_events_outbox AFTER INSERT ON events FOR EACH ROW WHEN (new.organization_id IS NOT NULL) EXECUTE FUNCTION queue_webhook_deliveries();
 COMMENT ON TABLE events IS 'Append-only. (aggregate_id, version) is unique and gap-free: the aggregate''s own row is the guard (ruling 2).';
 COMMENT ON COLUMN events.organization_id IS 'NULL only for built-in templates.';
+COMMENT ON COLUMN events.transaction_id IS 'The transaction''s id, plus the offset of the place where it ran (event_clocks).';
 
 CREATE TABLE idempotency_keys (
     user_id uuid NOT NULL,
@@ -284,6 +329,8 @@ ALTER TABLE integration_executions_y2025m02 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE integration_executions_y2025m02 FORCE ROW LEVEL SECURITY;
 CREATE POLICY integration_executions_definer ON integration_executions AS PERMISSIVE FOR SELECT TO ccb_definer
     USING (true);
+CREATE POLICY integration_executions_definer_insert ON integration_executions AS PERMISSIVE FOR INSERT TO ccb_definer
+    WITH CHECK (true);
 CREATE POLICY integration_executions_delete ON integration_executions AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY integration_executions_insert ON integration_executions AS PERMISSIVE FOR INSERT TO authenticated_users
@@ -298,11 +345,61 @@ CREATE POLICY integration_executions_update ON integration_executions AS PERMISS
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('integration_executions:update'::text) AS permitted_organizations))))
     WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('integration_executions:update'::text) AS permitted_organizations))));
 GRANT INSERT, SELECT, UPDATE ON integration_executions TO authenticated_users;
-GRANT SELECT ON integration_executions TO ccb_definer;
-CREATE TRIGGER trigger_integration_executions_event AFTER INSERT OR DELETE ON integration_executions FOR EACH ROW EXECUTE FUNCTION record_event('integration_execution');
+GRANT INSERT, SELECT ON integration_executions TO ccb_definer;
+CREATE TRIGGER trigger_integration_executions_event AFTER INSERT OR DELETE ON integration_executions FOR EACH ROW WHEN (CURRENT_USER <> 'ccb_owner'::name) EXECUTE FUNCTION record_event('integration_execution');
 CREATE TRIGGER trigger_integration_executions_event_update AFTER UPDATE ON integration_executions FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('integration_execution');
-CREATE TRIGGER trigger_integration_executions_notify AFTER INSERT OR DELETE OR UPDATE ON integration_executions FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integration_executions_first_status BEFORE INSERT ON integration_executions FOR EACH ROW EXECUTE FUNCTION integration_execution_status_change();
+CREATE TRIGGER trigger_integration_executions_last_execution AFTER UPDATE ON integration_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text AND (new.status::text = ANY (ARRAY['completed'::character varying, 'failed'::character varying, 'cancelled'::character varying]::text[]))) EXECUTE FUNCTION note_last_execution();
+CREATE TRIGGER trigger_integration_executions_notify AFTER INSERT OR DELETE OR UPDATE ON integration_executions FOR EACH ROW WHEN (CURRENT_USER <> 'ccb_owner'::name) EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integration_executions_status_change BEFORE UPDATE ON integration_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text OR (old.status::text = ANY (ARRAY['completed'::character varying, 'failed'::character varying, 'cancelled'::character varying]::text[]))) EXECUTE FUNCTION integration_execution_status_change();
 CREATE TRIGGER trigger_integration_executions_updated_at BEFORE UPDATE ON integration_executions FOR EACH ROW EXECUTE FUNCTION update_timestamp('started_at');
+CREATE TRIGGER trigger_integration_executions_usage AFTER INSERT ON integration_executions FOR EACH ROW EXECUTE FUNCTION count_execution();
+
+CREATE TABLE integration_health_checks (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    organization_id uuid NOT NULL,
+    integration_id uuid NOT NULL,
+    status character varying(50) DEFAULT 'pending'::character varying NOT NULL,
+    http_status integer,
+    latency_ms integer,
+    error_message text,
+    run_after timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    lease_token uuid,
+    lease_expires_at timestamp with time zone,
+    attempt integer DEFAULT 0 NOT NULL,
+    requested_by uuid,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    CONSTRAINT pk_integration_health_checks PRIMARY KEY (id),
+    CONSTRAINT fk_integration_health_checks_integrations FOREIGN KEY (organization_id, integration_id) REFERENCES integrations(organization_id, id),
+    CONSTRAINT fk_integration_health_checks_users FOREIGN KEY (requested_by) REFERENCES users(id),
+    CONSTRAINT ck_integration_health_checks_status CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'healthy'::character varying, 'unhealthy'::character varying, 'failed'::character varying])::text[])))
+);
+CREATE INDEX idx_integration_health_checks_due ON public.integration_health_checks USING btree (run_after) WHERE ((status)::text = 'pending'::text);
+CREATE INDEX idx_integration_health_checks_org_integration ON public.integration_health_checks USING btree (organization_id, integration_id, created_at, id);
+CREATE INDEX idx_integration_health_checks_requested_by ON public.integration_health_checks USING btree (requested_by);
+CREATE UNIQUE INDEX uq_integration_health_checks_pending ON public.integration_health_checks USING btree (organization_id, integration_id) WHERE ((status)::text = 'pending'::text);
+ALTER TABLE integration_health_checks ENABLE ROW LEVEL SECURITY;
+ALTER TABLE integration_health_checks FORCE ROW LEVEL SECURITY;
+CREATE POLICY integration_health_checks_definer ON integration_health_checks AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY integration_health_checks_delete ON integration_health_checks AS PERMISSIVE FOR DELETE TO authenticated_users
+    USING (false);
+CREATE POLICY integration_health_checks_insert ON integration_health_checks AS PERMISSIVE FOR INSERT TO authenticated_users
+    WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:update'::text) AS permitted_organizations))));
+CREATE POLICY integration_health_checks_select ON integration_health_checks AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:read'::text) AS permitted_organizations))));
+CREATE POLICY integration_health_checks_update ON integration_health_checks AS PERMISSIVE FOR UPDATE TO authenticated_users
+    USING (false)
+    WITH CHECK (false);
+GRANT INSERT, SELECT ON integration_health_checks TO authenticated_users;
+GRANT DELETE, SELECT, UPDATE ON integration_health_checks TO ccb_definer;
+CREATE TRIGGER trigger_integration_health_checks_notify AFTER INSERT ON integration_health_checks FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integration_health_checks_notify_update AFTER UPDATE ON integration_health_checks FOR EACH ROW WHEN (old.status::text <> new.status::text) EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integration_health_checks_updated_at BEFORE UPDATE ON integration_health_checks FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+COMMENT ON COLUMN integration_health_checks.run_after IS 'When it may be claimed: from now on, and while it is leased from the end of the lease.';
 
 CREATE TABLE integration_status_transitions (
     from_status character varying(50) NOT NULL,
@@ -461,6 +558,9 @@ ALTER TABLE integrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE integrations FORCE ROW LEVEL SECURITY;
 CREATE POLICY integrations_definer ON integrations AS PERMISSIVE FOR SELECT TO ccb_definer
     USING (true);
+CREATE POLICY integrations_definer_update ON integrations AS PERMISSIVE FOR UPDATE TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
 CREATE POLICY integrations_delete ON integrations AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY integrations_insert ON integrations AS PERMISSIVE FOR INSERT TO authenticated_users
@@ -471,14 +571,17 @@ CREATE POLICY integrations_update ON integrations AS PERMISSIVE FOR UPDATE TO au
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:update'::text) AS permitted_organizations))) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:delete'::text) AS permitted_organizations))) OR ((author_id = current_user_id()) AND (organization_id = ANY (ARRAY( SELECT member_organizations('integrations:update'::text) AS member_organizations))))))
     WITH CHECK ( CASE WHEN (deleted_at IS NULL) THEN ((organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:update'::text) AS permitted_organizations))) OR ((author_id = current_user_id()) AND (organization_id = ANY (ARRAY( SELECT member_organizations('integrations:update'::text) AS member_organizations))))) ELSE (organization_id = ANY (ARRAY( SELECT permitted_organizations('integrations:delete'::text) AS permitted_organizations))) END);
 GRANT INSERT, SELECT, UPDATE (capabilities, config, deleted_at, description, documentation_url, health_check_url, last_execution_at, metadata, name, repository_url, service_type, status, version) ON integrations TO authenticated_users;
-GRANT SELECT ON integrations TO ccb_definer;
+GRANT SELECT, UPDATE (last_execution_at) ON integrations TO ccb_definer;
 CREATE TRIGGER trigger_integration_first_status BEFORE INSERT ON integrations FOR EACH ROW WHEN (new.status::text <> 'draft'::text) EXECUTE FUNCTION integration_status_change();
 CREATE TRIGGER trigger_integration_status_change BEFORE UPDATE OF status ON integrations FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text) EXECUTE FUNCTION integration_status_change();
 CREATE TRIGGER trigger_integrations_event AFTER INSERT OR DELETE ON integrations FOR EACH ROW EXECUTE FUNCTION record_event('integration');
 CREATE TRIGGER trigger_integrations_event_update AFTER UPDATE ON integrations FOR EACH ROW WHEN (old.version_number <> new.version_number) EXECUTE FUNCTION record_event('integration');
-CREATE TRIGGER trigger_integrations_notify AFTER INSERT OR DELETE OR UPDATE ON integrations FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integrations_notify AFTER INSERT OR DELETE ON integrations FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_integrations_notify_update AFTER UPDATE ON integrations FOR EACH ROW WHEN (old.version_number <> new.version_number) EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_integrations_template_use AFTER INSERT ON integrations FOR EACH ROW WHEN (new.template_id IS NOT NULL) EXECUTE FUNCTION count_template_use();
 CREATE TRIGGER trigger_integrations_updated_at BEFORE UPDATE ON integrations FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_integrations_usage AFTER INSERT ON integrations FOR EACH ROW EXECUTE FUNCTION count_usage('integrations');
+CREATE TRIGGER trigger_integrations_usage_update AFTER UPDATE ON integrations FOR EACH ROW WHEN ((old.deleted_at IS NULL) <> (new.deleted_at IS NULL)) EXECUTE FUNCTION count_usage('integrations');
 
 CREATE TABLE login_throttles (
     subject character varying(64) NOT NULL,
@@ -500,23 +603,76 @@ CREATE POLICY login_throttles_retention_select ON login_throttles AS PERMISSIVE 
 GRANT DELETE, INSERT, SELECT, UPDATE ON login_throttles TO ccb_definer;
 COMMENT ON TABLE login_throttles IS 'Failed logins in a row by account and by network address, both as SHA-256.';
 
+CREATE TABLE mail_messages (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind character varying(50) NOT NULL,
+    recipient character varying(255) NOT NULL,
+    user_id uuid,
+    invitation_id uuid,
+    token_hash character varying(64),
+    secret bytea,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    status character varying(50) DEFAULT 'pending'::character varying NOT NULL,
+    run_after timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    lease_token uuid,
+    lease_expires_at timestamp with time zone,
+    attempt integer DEFAULT 0 NOT NULL,
+    error_message text,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT pk_mail_messages PRIMARY KEY (id),
+    CONSTRAINT fk_mail_messages_organization_invitations FOREIGN KEY (invitation_id) REFERENCES organization_invitations(id),
+    CONSTRAINT fk_mail_messages_users FOREIGN KEY (user_id) REFERENCES users(id),
+    CONSTRAINT ck_mail_messages_kind CHECK (((kind)::text = ANY ((ARRAY['verify_email'::character varying, 'change_email'::character varying, 'reset_password'::character varying, 'invitation'::character varying, 'password_changed'::character varying, 'email_changed'::character varying])::text[]))),
+    CONSTRAINT ck_mail_messages_secret CHECK ((((status)::text = 'pending'::text) OR (secret IS NULL))),
+    CONSTRAINT ck_mail_messages_status CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'sent'::character varying, 'discarded'::character varying, 'failed'::character varying])::text[]))),
+    CONSTRAINT ck_mail_messages_subject CHECK ((((kind)::text = ANY ((ARRAY['verify_email'::character varying, 'reset_password'::character varying])::text[])) OR (COALESCE(invitation_id, user_id) IS NOT NULL)))
+);
+CREATE INDEX idx_mail_messages_due ON public.mail_messages USING btree (run_after) WHERE ((status)::text = 'pending'::text);
+CREATE INDEX idx_mail_messages_ended ON public.mail_messages USING btree (ended_at);
+CREATE INDEX idx_mail_messages_invitation ON public.mail_messages USING btree (invitation_id);
+CREATE INDEX idx_mail_messages_user ON public.mail_messages USING btree (user_id);
+ALTER TABLE mail_messages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mail_messages FORCE ROW LEVEL SECURITY;
+CREATE POLICY mail_messages_definer ON mail_messages AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+GRANT DELETE, INSERT, SELECT, UPDATE ON mail_messages TO ccb_definer;
+CREATE TRIGGER trigger_mail_messages_notify AFTER INSERT ON mail_messages FOR EACH ROW EXECUTE FUNCTION notify_event();
+COMMENT ON COLUMN mail_messages.secret IS 'The token, encrypted; gone once the message is sent or given up.';
+
 CREATE TABLE maintenance_runs (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     task character varying(100) NOT NULL,
-    started_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    started_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP,
     ended_at timestamp with time zone,
     outcome character varying(50) DEFAULT 'running'::character varying NOT NULL,
     row_count bigint,
     error_message text,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    requested_by uuid,
     CONSTRAINT pk_maintenance_runs PRIMARY KEY (id),
-    CONSTRAINT ck_maintenance_runs_outcome CHECK (((outcome)::text = ANY ((ARRAY['running'::character varying, 'succeeded'::character varying, 'failed'::character varying])::text[])))
+    CONSTRAINT fk_maintenance_runs_users FOREIGN KEY (requested_by) REFERENCES users(id),
+    CONSTRAINT ck_maintenance_runs_outcome CHECK (((outcome)::text = ANY ((ARRAY['requested'::character varying, 'running'::character varying, 'succeeded'::character varying, 'failed'::character varying])::text[]))),
+    CONSTRAINT ck_maintenance_runs_started CHECK ((((outcome)::text = 'requested'::text) OR (started_at IS NOT NULL)))
 );
+CREATE INDEX idx_maintenance_runs_created ON public.maintenance_runs USING btree (created_at, id);
+CREATE INDEX idx_maintenance_runs_requested_by ON public.maintenance_runs USING btree (requested_by);
 CREATE INDEX idx_maintenance_runs_task_started ON public.maintenance_runs USING btree (task, started_at);
+CREATE UNIQUE INDEX uq_maintenance_runs_requested ON public.maintenance_runs USING btree (task) WHERE ((outcome)::text = 'requested'::text);
 ALTER TABLE maintenance_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE maintenance_runs FORCE ROW LEVEL SECURITY;
+CREATE POLICY maintenance_runs_definer ON maintenance_runs AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
+CREATE POLICY maintenance_runs_definer_insert ON maintenance_runs AS PERMISSIVE FOR INSERT TO ccb_definer
+    WITH CHECK (((outcome)::text = 'requested'::text));
+CREATE POLICY maintenance_runs_definer_update ON maintenance_runs AS PERMISSIVE FOR UPDATE TO ccb_definer
+    USING (((outcome)::text = 'requested'::text))
+    WITH CHECK (((outcome)::text = 'requested'::text));
 CREATE POLICY maintenance_runs_worker ON maintenance_runs AS PERMISSIVE FOR ALL TO ccb_worker
     USING (true)
     WITH CHECK (true);
+GRANT INSERT, SELECT, UPDATE ON maintenance_runs TO ccb_definer;
 GRANT INSERT, SELECT, UPDATE ON maintenance_runs TO ccb_worker;
 
 CREATE TABLE metrics (
@@ -540,12 +696,11 @@ CREATE TABLE metrics_future PARTITION OF metrics FOR VALUES FROM ('2025-03-01 00
 CREATE TABLE metrics_past PARTITION OF metrics FOR VALUES FROM (MINVALUE) TO ('2025-01-01 00:00:00+00');
 CREATE TABLE metrics_y2025m01 PARTITION OF metrics FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2025-02-01 00:00:00+00');
 CREATE TABLE metrics_y2025m02 PARTITION OF metrics FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00');
-CREATE INDEX idx_metrics_integration ON ONLY public.metrics USING btree (integration_id);
-CREATE INDEX idx_metrics_name ON ONLY public.metrics USING btree (metric_name);
-CREATE INDEX idx_metrics_org_integration ON ONLY public.metrics USING btree (organization_id, integration_id, recorded_at);
-CREATE INDEX idx_metrics_org_name ON ONLY public.metrics USING btree (organization_id, metric_name, recorded_at);
+CREATE INDEX idx_metrics_integration ON ONLY public.metrics USING btree (organization_id, integration_id, recorded_at);
+CREATE INDEX idx_metrics_name ON ONLY public.metrics USING btree (organization_id, metric_name, recorded_at, id);
+CREATE INDEX idx_metrics_org_recorded ON ONLY public.metrics USING btree (organization_id, recorded_at, id);
 CREATE INDEX idx_metrics_recorded_at ON ONLY public.metrics USING brin (recorded_at);
-CREATE INDEX idx_metrics_type ON ONLY public.metrics USING btree (metric_type);
+CREATE INDEX idx_metrics_type ON ONLY public.metrics USING brin (metric_type);
 CREATE INDEX idx_metrics_user ON ONLY public.metrics USING btree (user_id);
 ALTER TABLE metrics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE metrics FORCE ROW LEVEL SECURITY;
@@ -557,16 +712,19 @@ ALTER TABLE metrics_y2025m01 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE metrics_y2025m01 FORCE ROW LEVEL SECURITY;
 ALTER TABLE metrics_y2025m02 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE metrics_y2025m02 FORCE ROW LEVEL SECURITY;
+CREATE POLICY metrics_definer ON metrics AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
 CREATE POLICY metrics_delete ON metrics AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY metrics_insert ON metrics AS PERMISSIVE FOR INSERT TO authenticated_users
-    WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('metrics:create'::text) AS permitted_organizations))));
+    WITH CHECK (((organization_id = ANY (ARRAY( SELECT permitted_organizations('metrics:create'::text) AS permitted_organizations))) AND ((user_id IS NULL) OR (user_id = ( SELECT current_user_id() AS current_user_id)))));
 CREATE POLICY metrics_select ON metrics AS PERMISSIVE FOR SELECT TO authenticated_users
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('metrics:read'::text) AS permitted_organizations))));
 CREATE POLICY metrics_update ON metrics AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (false)
     WITH CHECK (false);
 GRANT INSERT, SELECT ON metrics TO authenticated_users;
+GRANT SELECT ON metrics TO ccb_definer;
 
 CREATE TABLE organization_invitations (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -582,16 +740,18 @@ CREATE TABLE organization_invitations (
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     deleted_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
+    status character varying(50) DEFAULT 'pending'::character varying NOT NULL,
     CONSTRAINT pk_organization_invitations PRIMARY KEY (id),
     CONSTRAINT uq_organization_invitations_token_hash UNIQUE (token_hash),
     CONSTRAINT fk_organization_invitations_organizations FOREIGN KEY (organization_id) REFERENCES organizations(id),
     CONSTRAINT fk_organization_invitations_users FOREIGN KEY (invited_by) REFERENCES users(id),
     CONSTRAINT ck_organization_invitations_permissions CHECK ((jsonb_typeof(permissions) = 'array'::text)),
-    CONSTRAINT ck_organization_invitations_role CHECK (((role)::text = ANY ((ARRAY['admin'::character varying, 'developer'::character varying, 'viewer'::character varying])::text[])))
+    CONSTRAINT ck_organization_invitations_role CHECK (((role)::text = ANY ((ARRAY['admin'::character varying, 'developer'::character varying, 'viewer'::character varying])::text[]))),
+    CONSTRAINT ck_organization_invitations_status CHECK ((((status)::text = ANY ((ARRAY['pending'::character varying, 'accepted'::character varying, 'declined'::character varying])::text[])) AND (((status)::text = 'accepted'::text) = (accepted_at IS NOT NULL))))
 );
 CREATE INDEX idx_organization_invitations_invited_by ON public.organization_invitations USING btree (invited_by);
 CREATE INDEX idx_organization_invitations_org_created ON public.organization_invitations USING btree (organization_id, created_at, id);
-CREATE UNIQUE INDEX uq_organization_invitations_open ON public.organization_invitations USING btree (organization_id, lower((email)::text)) WHERE ((accepted_at IS NULL) AND (deleted_at IS NULL));
+CREATE UNIQUE INDEX uq_organization_invitations_open ON public.organization_invitations USING btree (organization_id, lower((email)::text)) WHERE (((status)::text = 'pending'::text) AND (deleted_at IS NULL));
 ALTER TABLE organization_invitations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organization_invitations FORCE ROW LEVEL SECURITY;
 CREATE POLICY organization_invitations_definer ON organization_invitations AS PERMISSIVE FOR ALL TO ccb_definer
@@ -600,17 +760,19 @@ CREATE POLICY organization_invitations_definer ON organization_invitations AS PE
 CREATE POLICY organization_invitations_delete ON organization_invitations AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY organization_invitations_insert ON organization_invitations AS PERMISSIVE FOR INSERT TO authenticated_users
-    WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:create'::text) AS permitted_organizations))));
+    WITH CHECK (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:create'::text) AS permitted_organizations))) AND (invited_by = current_user_id())));
 CREATE POLICY organization_invitations_select ON organization_invitations AS PERMISSIVE FOR SELECT TO authenticated_users
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:read'::text) AS permitted_organizations))) AND ((deleted_at IS NULL) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('members:delete'::text) AS permitted_organizations))))));
 CREATE POLICY organization_invitations_update ON organization_invitations AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:update'::text) AS permitted_organizations))) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('members:delete'::text) AS permitted_organizations)))))
     WITH CHECK ( CASE WHEN (deleted_at IS NULL) THEN (organization_id = ANY (ARRAY( SELECT permitted_organizations('members:update'::text) AS permitted_organizations))) ELSE (organization_id = ANY (ARRAY( SELECT permitted_organizations('members:delete'::text) AS permitted_organizations))) END);
-GRANT INSERT, SELECT, UPDATE ON organization_invitations TO authenticated_users;
+GRANT INSERT (email, expires_at, invited_by, organization_id, permissions, role, token_hash), SELECT (accepted_at, created_at, deleted_at, email, expires_at, id, invited_by, organization_id, permissions, role, status, updated_at, version), UPDATE (deleted_at, expires_at, token_hash) ON organization_invitations TO authenticated_users;
 GRANT DELETE, INSERT, SELECT, UPDATE ON organization_invitations TO ccb_definer;
 CREATE TRIGGER trigger_organization_invitations_event AFTER INSERT OR DELETE ON organization_invitations FOR EACH ROW EXECUTE FUNCTION record_event('organization_invitation');
 CREATE TRIGGER trigger_organization_invitations_event_update AFTER UPDATE ON organization_invitations FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('organization_invitation');
 CREATE TRIGGER trigger_organization_invitations_notify AFTER INSERT OR DELETE OR UPDATE ON organization_invitations FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_organization_invitations_permissions BEFORE INSERT ON organization_invitations FOR EACH ROW WHEN (new.permissions <> '[]'::jsonb) EXECUTE FUNCTION check_permission_names();
+CREATE TRIGGER trigger_organization_invitations_rank BEFORE INSERT ON organization_invitations FOR EACH ROW EXECUTE FUNCTION guard_invitation();
 CREATE TRIGGER trigger_organization_invitations_updated_at BEFORE UPDATE ON organization_invitations FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 
 CREATE TABLE organization_members (
@@ -645,13 +807,13 @@ CREATE POLICY organization_members_definer ON organization_members AS PERMISSIVE
 CREATE POLICY organization_members_delete ON organization_members AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:delete'::text) AS permitted_organizations))) OR ((user_id = current_user_id()) AND (organization_id = ANY (ARRAY( SELECT member_organizations('members:delete'::text) AS member_organizations))))));
 CREATE POLICY organization_members_insert ON organization_members AS PERMISSIVE FOR INSERT TO authenticated_users
-    WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:create'::text) AS permitted_organizations))));
+    WITH CHECK (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:create'::text) AS permitted_organizations))) AND ((invited_by IS NULL) OR (invited_by = current_user_id()))));
 CREATE POLICY organization_members_select ON organization_members AS PERMISSIVE FOR SELECT TO authenticated_users
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:read'::text) AS permitted_organizations))) OR ((user_id = current_user_id()) AND (organization_id = ANY (ARRAY( SELECT permitted_organizations('organizations:read'::text) AS permitted_organizations))))));
 CREATE POLICY organization_members_update ON organization_members AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:update'::text) AS permitted_organizations))))
     WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('members:update'::text) AS permitted_organizations))));
-GRANT DELETE, INSERT, SELECT, UPDATE ON organization_members TO authenticated_users;
+GRANT DELETE, INSERT (invited_by, organization_id, permissions, role, user_id), SELECT, UPDATE (permissions, role) ON organization_members TO authenticated_users;
 GRANT DELETE, INSERT, SELECT, UPDATE ON organization_members TO ccb_definer;
 CREATE TRIGGER trigger_organization_members_event AFTER INSERT OR DELETE ON organization_members FOR EACH ROW EXECUTE FUNCTION record_event('organization_member');
 CREATE TRIGGER trigger_organization_members_event_update AFTER UPDATE ON organization_members FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('organization_member');
@@ -659,6 +821,7 @@ CREATE TRIGGER trigger_organization_members_notify AFTER INSERT OR DELETE OR UPD
 CREATE TRIGGER trigger_organization_members_permissions BEFORE INSERT OR UPDATE OF permissions ON organization_members FOR EACH ROW WHEN (new.permissions <> '[]'::jsonb) EXECUTE FUNCTION check_permission_names();
 CREATE TRIGGER trigger_organization_members_rank BEFORE INSERT OR DELETE OR UPDATE ON organization_members FOR EACH ROW EXECUTE FUNCTION guard_membership();
 CREATE TRIGGER trigger_organization_members_updated_at BEFORE UPDATE ON organization_members FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_organization_members_usage AFTER INSERT OR DELETE ON organization_members FOR EACH ROW EXECUTE FUNCTION count_usage('members');
 
 CREATE TABLE organizations (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -676,13 +839,14 @@ CREATE TABLE organizations (
     version integer DEFAULT 1 NOT NULL,
     CONSTRAINT pk_organizations PRIMARY KEY (id),
     CONSTRAINT uq_organizations_personal_user_id UNIQUE (personal_user_id),
+    CONSTRAINT fk_organizations_plans FOREIGN KEY (plan) REFERENCES plans(name),
     CONSTRAINT fk_organizations_users FOREIGN KEY (personal_user_id) REFERENCES users(id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT ck_organizations_limits CHECK ((jsonb_typeof(limits) = 'object'::text)),
     CONSTRAINT ck_organizations_personal CHECK (((personal_user_id IS NULL) OR (deleted_at IS NULL))),
     CONSTRAINT ck_organizations_plan CHECK (((plan)::text = ANY ((ARRAY['free'::character varying, 'pro'::character varying, 'enterprise'::character varying])::text[]))),
     CONSTRAINT ck_organizations_settings CHECK ((jsonb_typeof(settings) = 'object'::text)),
     CONSTRAINT ck_organizations_slug CHECK (((slug)::text ~ '^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$'::text))
-);
+) WITH (fillfactor=70);
 CREATE INDEX idx_organizations_plan ON public.organizations USING btree (plan);
 CREATE INDEX idx_organizations_slug ON public.organizations USING btree (slug) WHERE (deleted_at IS NULL);
 CREATE UNIQUE INDEX uq_organizations_slug ON public.organizations USING btree (lower((slug)::text)) WHERE (deleted_at IS NULL);
@@ -704,7 +868,8 @@ GRANT SELECT, UPDATE (deleted_at, description, name, settings, slug) ON organiza
 GRANT DELETE, INSERT, SELECT, UPDATE ON organizations TO ccb_definer;
 CREATE TRIGGER trigger_organizations_event AFTER INSERT OR DELETE ON organizations FOR EACH ROW EXECUTE FUNCTION record_event('organization');
 CREATE TRIGGER trigger_organizations_event_update AFTER UPDATE ON organizations FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('organization');
-CREATE TRIGGER trigger_organizations_notify AFTER INSERT OR DELETE OR UPDATE ON organizations FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_organizations_notify AFTER INSERT OR DELETE ON organizations FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_organizations_notify_update AFTER UPDATE ON organizations FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_organizations_updated_at BEFORE UPDATE ON organizations FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 COMMENT ON COLUMN organizations.personal_user_id IS 'The user whose personal organization this is; NULL for a team''s.';
 
@@ -732,6 +897,25 @@ CREATE POLICY permissions_select ON permissions AS PERMISSIVE FOR SELECT TO auth
     USING ((current_user_id() IS NOT NULL));
 GRANT SELECT ON permissions TO authenticated_users;
 GRANT SELECT ON permissions TO ccb_definer;
+
+CREATE TABLE plans (
+    name character varying(50) NOT NULL,
+    limits jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT pk_plans PRIMARY KEY (name),
+    CONSTRAINT ck_plans_limits CHECK ((jsonb_typeof(limits) = 'object'::text))
+);
+ALTER TABLE plans ENABLE ROW LEVEL SECURITY;
+ALTER TABLE plans FORCE ROW LEVEL SECURITY;
+CREATE POLICY plans_definer ON plans AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
+CREATE POLICY plans_seed ON plans AS PERMISSIVE FOR ALL TO ccb_owner
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY plans_select ON plans AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING ((current_user_id() IS NOT NULL));
+GRANT SELECT ON plans TO authenticated_users;
+GRANT SELECT ON plans TO ccb_definer;
+COMMENT ON TABLE plans IS 'What organizations of a plan may have, where their own limits do not say otherwise; null is as much as they like.';
 
 CREATE UNLOGGED TABLE rate_limits (
     subject character varying(64) NOT NULL,
@@ -779,6 +963,7 @@ CREATE TABLE schedule_runs (
     organization_id uuid NOT NULL,
     started_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     execution_id uuid,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
     CONSTRAINT pk_schedule_runs PRIMARY KEY (schedule_id, due_at),
     CONSTRAINT fk_schedule_runs_schedules FOREIGN KEY (organization_id, schedule_id) REFERENCES schedules(organization_id, id)
 );
@@ -823,7 +1008,10 @@ CREATE TABLE schedules (
 CREATE INDEX idx_schedules_created_by ON public.schedules USING btree (created_by);
 CREATE INDEX idx_schedules_next_run ON public.schedules USING btree (next_run_at) WHERE (is_active AND (deleted_at IS NULL));
 CREATE INDEX idx_schedules_org_created ON public.schedules USING btree (organization_id, created_at, id);
+CREATE INDEX idx_schedules_org_due ON public.schedules USING btree (organization_id, next_run_at, id);
 CREATE INDEX idx_schedules_org_integration ON public.schedules USING btree (organization_id, integration_id);
+CREATE INDEX idx_schedules_org_name ON public.schedules USING btree (organization_id, name, id);
+CREATE INDEX idx_schedules_org_updated ON public.schedules USING btree (organization_id, updated_at, id);
 CREATE INDEX idx_schedules_org_workflow ON public.schedules USING btree (organization_id, workflow_id);
 ALTER TABLE schedules ENABLE ROW LEVEL SECURITY;
 ALTER TABLE schedules FORCE ROW LEVEL SECURITY;
@@ -841,6 +1029,23 @@ CREATE TRIGGER trigger_schedules_event AFTER INSERT OR DELETE ON schedules FOR E
 CREATE TRIGGER trigger_schedules_event_update AFTER UPDATE ON schedules FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('schedule');
 CREATE TRIGGER trigger_schedules_notify AFTER INSERT OR DELETE OR UPDATE ON schedules FOR EACH ROW EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_schedules_updated_at BEFORE UPDATE ON schedules FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+
+CREATE TABLE user_permissions (
+    user_id uuid NOT NULL,
+    permission character varying(100) NOT NULL,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT pk_user_permissions PRIMARY KEY (user_id, permission),
+    CONSTRAINT fk_user_permissions_permissions FOREIGN KEY (permission) REFERENCES permissions(name),
+    CONSTRAINT fk_user_permissions_users FOREIGN KEY (user_id) REFERENCES users(id),
+    CONSTRAINT ck_user_permissions_permission CHECK (((permission)::text ~~ 'operations:%'::text))
+);
+CREATE INDEX idx_user_permissions_permission ON public.user_permissions USING btree (permission);
+ALTER TABLE user_permissions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE user_permissions FORCE ROW LEVEL SECURITY;
+CREATE POLICY user_permissions_definer ON user_permissions AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+GRANT DELETE, INSERT, SELECT ON user_permissions TO ccb_definer;
 
 CREATE TABLE user_sessions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -895,9 +1100,10 @@ CREATE TABLE user_tokens (
     expires_at timestamp with time zone NOT NULL,
     used_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    email character varying(255) NOT NULL,
     CONSTRAINT pk_user_tokens PRIMARY KEY (token_hash),
     CONSTRAINT fk_user_tokens_users FOREIGN KEY (user_id) REFERENCES users(id),
-    CONSTRAINT ck_user_tokens_purpose CHECK (((purpose)::text = ANY ((ARRAY['verify_email'::character varying, 'reset_password'::character varying])::text[])))
+    CONSTRAINT ck_user_tokens_purpose CHECK (((purpose)::text = ANY ((ARRAY['verify_email'::character varying, 'change_email'::character varying, 'reset_password'::character varying])::text[])))
 );
 CREATE INDEX idx_user_tokens_user ON public.user_tokens USING btree (user_id, purpose);
 ALTER TABLE user_tokens ENABLE ROW LEVEL SECURITY;
@@ -911,6 +1117,7 @@ CREATE POLICY user_tokens_retention_select ON user_tokens AS PERMISSIVE FOR SELE
     USING (true);
 GRANT DELETE, INSERT, SELECT, UPDATE ON user_tokens TO ccb_definer;
 COMMENT ON TABLE user_tokens IS 'Single-use tokens that were mailed; only their SHA-256 is here.';
+COMMENT ON COLUMN user_tokens.email IS 'The address that the token was mailed to: the one that it proves.';
 
 CREATE TABLE users (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -944,7 +1151,7 @@ CREATE POLICY users_delete ON users AS PERMISSIVE FOR DELETE TO authenticated_us
 CREATE POLICY users_insert ON users AS PERMISSIVE FOR INSERT TO authenticated_users
     WITH CHECK (false);
 CREATE POLICY users_select ON users AS PERMISSIVE FOR SELECT TO authenticated_users
-    USING (((id = current_user_id()) OR (id = ANY (ARRAY( SELECT fellow_members() AS fellow_members)))));
+    USING ((id = current_user_id()));
 CREATE POLICY users_update ON users AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (((id = current_user_id()) AND key_permits('profile:update'::text)))
     WITH CHECK ((id = current_user_id()));
@@ -969,16 +1176,25 @@ CREATE TABLE webhook_deliveries (
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    event_id uuid,
+    event_position bigint,
+    status character varying(50) DEFAULT 'pending'::character varying NOT NULL,
+    run_after timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    attempts jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT pk_webhook_deliveries PRIMARY KEY (id, created_at),
-    CONSTRAINT fk_webhook_deliveries_webhooks FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks(organization_id, id)
+    CONSTRAINT fk_webhook_deliveries_webhooks FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks(organization_id, id),
+    CONSTRAINT ck_webhook_deliveries_status CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'held'::character varying, 'delivered'::character varying, 'exhausted'::character varying, 'cancelled'::character varying])::text[])))
 ) PARTITION BY RANGE (created_at);
 CREATE TABLE webhook_deliveries_future PARTITION OF webhook_deliveries FOR VALUES FROM ('2025-03-01 00:00:00+00') TO (MAXVALUE);
 CREATE TABLE webhook_deliveries_past PARTITION OF webhook_deliveries FOR VALUES FROM (MINVALUE) TO ('2025-01-01 00:00:00+00');
 CREATE TABLE webhook_deliveries_y2025m01 PARTITION OF webhook_deliveries FOR VALUES FROM ('2025-01-01 00:00:00+00') TO ('2025-02-01 00:00:00+00');
 CREATE TABLE webhook_deliveries_y2025m02 PARTITION OF webhook_deliveries FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00');
 CREATE INDEX idx_webhook_deliveries_created_at ON ONLY public.webhook_deliveries USING brin (created_at);
+CREATE INDEX idx_webhook_deliveries_due ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, run_after) WHERE ((status)::text = 'pending'::text);
 CREATE INDEX idx_webhook_deliveries_event ON ONLY public.webhook_deliveries USING btree (event_type);
 CREATE INDEX idx_webhook_deliveries_failed ON ONLY public.webhook_deliveries USING btree (webhook_id, created_at) WHERE (response_status >= 400);
+CREATE INDEX idx_webhook_deliveries_next ON ONLY public.webhook_deliveries USING btree (webhook_id, event_position NULLS FIRST) WHERE ((status)::text = 'pending'::text);
 CREATE INDEX idx_webhook_deliveries_org_created ON ONLY public.webhook_deliveries USING btree (organization_id, created_at, id);
 CREATE INDEX idx_webhook_deliveries_org_webhook ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, created_at, id);
 CREATE INDEX idx_webhook_deliveries_status ON ONLY public.webhook_deliveries USING btree (response_status);
@@ -993,6 +1209,9 @@ ALTER TABLE webhook_deliveries_y2025m01 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhook_deliveries_y2025m01 FORCE ROW LEVEL SECURITY;
 ALTER TABLE webhook_deliveries_y2025m02 ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhook_deliveries_y2025m02 FORCE ROW LEVEL SECURITY;
+CREATE POLICY webhook_deliveries_definer ON webhook_deliveries AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
 CREATE POLICY webhook_deliveries_delete ON webhook_deliveries AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY webhook_deliveries_insert ON webhook_deliveries AS PERMISSIVE FOR INSERT TO authenticated_users
@@ -1006,8 +1225,65 @@ CREATE POLICY webhook_deliveries_select ON webhook_deliveries AS PERMISSIVE FOR 
 CREATE POLICY webhook_deliveries_update ON webhook_deliveries AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('webhook_deliveries:update'::text) AS permitted_organizations))))
     WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('webhook_deliveries:update'::text) AS permitted_organizations))));
-GRANT INSERT, SELECT, UPDATE ON webhook_deliveries TO authenticated_users;
-CREATE TRIGGER trigger_webhook_deliveries_updated_at BEFORE UPDATE ON webhook_deliveries FOR EACH ROW EXECUTE FUNCTION update_timestamp('created_at');
+GRANT INSERT (delivery_attempts, event_type, organization_id, payload, webhook_id), SELECT, UPDATE (attempt, run_after, status) ON webhook_deliveries TO authenticated_users;
+GRANT INSERT, SELECT, UPDATE ON webhook_deliveries TO ccb_definer;
+CREATE TRIGGER trigger_webhook_deliveries_updated_at BEFORE UPDATE ON webhook_deliveries FOR EACH ROW WHEN (new.version = old.version) EXECUTE FUNCTION update_timestamp('created_at');
+COMMENT ON COLUMN webhook_deliveries.status IS 'held: kept while the webhook is switched off; cancelled: the webhook was deleted before.';
+COMMENT ON COLUMN webhook_deliveries.attempts IS 'One object for each attempt: number, started_at, duration_ms, response_status, response_headers, response_body, error. The columns of these names are the last attempt''s.';
+
+CREATE TABLE webhook_delivery_leases (
+    delivery_id uuid NOT NULL,
+    webhook_id uuid NOT NULL,
+    lease_token uuid DEFAULT gen_random_uuid() NOT NULL,
+    lease_expires_at timestamp with time zone NOT NULL,
+    attempt integer NOT NULL,
+    CONSTRAINT pk_webhook_delivery_leases PRIMARY KEY (delivery_id)
+) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_vacuum_cost_delay=0);
+CREATE INDEX idx_webhook_delivery_leases_webhook ON public.webhook_delivery_leases USING btree (webhook_id);
+ALTER TABLE webhook_delivery_leases ENABLE ROW LEVEL SECURITY;
+ALTER TABLE webhook_delivery_leases FORCE ROW LEVEL SECURITY;
+CREATE POLICY webhook_delivery_leases_definer ON webhook_delivery_leases AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY webhook_delivery_leases_delete ON webhook_delivery_leases AS PERMISSIVE FOR DELETE TO authenticated_users
+    USING (false);
+CREATE POLICY webhook_delivery_leases_insert ON webhook_delivery_leases AS PERMISSIVE FOR INSERT TO authenticated_users
+    WITH CHECK (false);
+CREATE POLICY webhook_delivery_leases_select ON webhook_delivery_leases AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING (false);
+CREATE POLICY webhook_delivery_leases_update ON webhook_delivery_leases AS PERMISSIVE FOR UPDATE TO authenticated_users
+    USING (false)
+    WITH CHECK (false);
+GRANT DELETE, INSERT, SELECT, UPDATE ON webhook_delivery_leases TO ccb_definer;
+COMMENT ON COLUMN webhook_delivery_leases.attempt IS 'The delivery''s at the claim: where it differs in the end, somebody asked for redelivery meanwhile.';
+
+CREATE TABLE webhook_messages (
+    organization_id uuid NOT NULL,
+    webhook_id uuid NOT NULL,
+    message_id character varying(255) NOT NULL,
+    sent_at timestamp with time zone NOT NULL,
+    execution_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
+    CONSTRAINT pk_webhook_messages PRIMARY KEY (organization_id, webhook_id, message_id),
+    CONSTRAINT fk_webhook_messages_webhooks FOREIGN KEY (organization_id, webhook_id) REFERENCES webhooks(organization_id, id)
+);
+CREATE INDEX idx_webhook_messages_org_created ON public.webhook_messages USING btree (organization_id, webhook_id, created_at);
+ALTER TABLE webhook_messages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE webhook_messages FORCE ROW LEVEL SECURITY;
+CREATE POLICY webhook_messages_definer ON webhook_messages AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY webhook_messages_delete ON webhook_messages AS PERMISSIVE FOR DELETE TO authenticated_users
+    USING (false);
+CREATE POLICY webhook_messages_insert ON webhook_messages AS PERMISSIVE FOR INSERT TO authenticated_users
+    WITH CHECK (false);
+CREATE POLICY webhook_messages_select ON webhook_messages AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING (false);
+CREATE POLICY webhook_messages_update ON webhook_messages AS PERMISSIVE FOR UPDATE TO authenticated_users
+    USING (false)
+    WITH CHECK (false);
+GRANT DELETE, INSERT, SELECT, UPDATE ON webhook_messages TO ccb_definer;
+COMMENT ON COLUMN webhook_messages.sent_at IS 'The newest webhook-timestamp that the message came with.';
 
 CREATE TABLE webhooks (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1024,9 +1300,24 @@ CREATE TABLE webhooks (
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     deleted_at timestamp with time zone,
     version integer DEFAULT 1 NOT NULL,
+    filter text,
+    is_ordered boolean DEFAULT false NOT NULL,
+    rate_limit integer,
+    max_concurrency integer,
+    previous_secret text,
+    previous_secret_expires_at timestamp with time zone,
+    disabled_at timestamp with time zone,
+    disabled_reason character varying(50),
+    failing_since timestamp with time zone,
     CONSTRAINT pk_webhooks PRIMARY KEY (id),
     CONSTRAINT uq_webhooks_organization_id_id UNIQUE (organization_id, id),
     CONSTRAINT fk_webhooks_integrations FOREIGN KEY (organization_id, integration_id) REFERENCES integrations(organization_id, id),
+    CONSTRAINT ck_webhooks_disabled_reason CHECK (((disabled_reason)::text = ANY ((ARRAY['user'::character varying, 'gone'::character varying, 'failing'::character varying])::text[]))),
+    CONSTRAINT ck_webhooks_events CHECK ((cardinality(events) <= 100)),
+    CONSTRAINT ck_webhooks_filter CHECK (((filter IS NULL) OR is_webhook_filter(filter))),
+    CONSTRAINT ck_webhooks_max_concurrency CHECK (((max_concurrency >= 1) AND (max_concurrency <= 100))),
+    CONSTRAINT ck_webhooks_previous_secret CHECK ((previous_secret ~~ 'gAAAA%'::text)),
+    CONSTRAINT ck_webhooks_rate_limit CHECK (((rate_limit >= 1) AND (rate_limit <= 1000))),
     CONSTRAINT ck_webhooks_secret CHECK ((secret ~~ 'gAAAA%'::text))
 );
 CREATE INDEX idx_webhooks_active ON public.webhooks USING btree (is_active);
@@ -1037,6 +1328,9 @@ CREATE INDEX idx_webhooks_org_integration ON public.webhooks USING btree (organi
 CREATE UNIQUE INDEX idx_webhooks_url_integration ON public.webhooks USING btree (url, integration_id) WHERE (deleted_at IS NULL);
 ALTER TABLE webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhooks FORCE ROW LEVEL SECURITY;
+CREATE POLICY webhooks_definer ON webhooks AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
 CREATE POLICY webhooks_delete ON webhooks AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY webhooks_insert ON webhooks AS PERMISSIVE FOR INSERT TO authenticated_users
@@ -1046,12 +1340,54 @@ CREATE POLICY webhooks_select ON webhooks AS PERMISSIVE FOR SELECT TO authentica
 CREATE POLICY webhooks_update ON webhooks AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:update'::text) AS permitted_organizations))) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:delete'::text) AS permitted_organizations)))))
     WITH CHECK ( CASE WHEN (deleted_at IS NULL) THEN (organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:update'::text) AS permitted_organizations))) ELSE (organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:delete'::text) AS permitted_organizations))) END);
-GRANT INSERT, SELECT, UPDATE ON webhooks TO authenticated_users;
+GRANT INSERT (events, filter, integration_id, is_active, is_ordered, max_concurrency, organization_id, rate_limit, secret, url), SELECT (created_at, deleted_at, disabled_at, disabled_reason, events, failing_since, failure_count, filter, id, integration_id, is_active, is_ordered, last_failure_at, last_success_at, max_concurrency, organization_id, previous_secret_expires_at, rate_limit, updated_at, url, version), UPDATE (deleted_at, events, filter, is_active, is_ordered, max_concurrency, rate_limit, secret, url) ON webhooks TO authenticated_users;
+GRANT SELECT, UPDATE ON webhooks TO ccb_definer;
+CREATE TRIGGER trigger_webhooks_change BEFORE UPDATE OF is_active, secret ON webhooks FOR EACH ROW EXECUTE FUNCTION webhook_change();
+CREATE TRIGGER trigger_webhooks_deliveries AFTER UPDATE OF deleted_at, is_active ON webhooks FOR EACH ROW WHEN (old.is_active AND NOT new.is_active OR old.deleted_at IS NULL AND new.deleted_at IS NOT NULL) EXECUTE FUNCTION settle_webhook_deliveries();
 CREATE TRIGGER trigger_webhooks_event AFTER INSERT OR DELETE ON webhooks FOR EACH ROW EXECUTE FUNCTION record_event('webhook');
 CREATE TRIGGER trigger_webhooks_event_update AFTER UPDATE ON webhooks FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('webhook');
+CREATE TRIGGER trigger_webhooks_events BEFORE INSERT OR UPDATE OF events ON webhooks FOR EACH ROW EXECUTE FUNCTION check_webhook_events();
 CREATE TRIGGER trigger_webhooks_notify AFTER INSERT OR DELETE OR UPDATE ON webhooks FOR EACH ROW EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_webhooks_updated_at BEFORE UPDATE ON webhooks FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_webhooks_usage AFTER INSERT ON webhooks FOR EACH ROW EXECUTE FUNCTION count_usage('webhooks');
+CREATE TRIGGER trigger_webhooks_usage_update AFTER UPDATE ON webhooks FOR EACH ROW WHEN ((old.deleted_at IS NULL) <> (new.deleted_at IS NULL)) EXECUTE FUNCTION count_usage('webhooks');
 COMMENT ON COLUMN webhooks.secret IS 'Encrypted with ENCRYPTION_KEYS (Fernet).';
+COMMENT ON COLUMN webhooks.filter IS 'SQL/JSON path predicate over the payload; see is_webhook_filter().';
+COMMENT ON COLUMN webhooks.is_ordered IS 'Deliver in the order of event_position, one at a time; a failing delivery holds up those behind it.';
+COMMENT ON COLUMN webhooks.rate_limit IS 'Attempts a second; NULL for no limit of its own.';
+COMMENT ON COLUMN webhooks.max_concurrency IS 'Attempts at the same time; NULL for the default.';
+COMMENT ON COLUMN webhooks.previous_secret IS 'Encrypted; signs along until previous_secret_expires_at.';
+COMMENT ON COLUMN webhooks.disabled_reason IS 'Who switched it off: its user, a 410 of the endpoint (gone), or failures only for days (failing).';
+COMMENT ON COLUMN webhooks.failing_since IS 'First failure after the last success.';
+
+CREATE TABLE workflow_execution_logs (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    organization_id uuid NOT NULL,
+    workflow_execution_id uuid NOT NULL,
+    step_name character varying(255),
+    level character varying(20) DEFAULT 'info'::character varying NOT NULL,
+    message text NOT NULL,
+    line_number bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pk_workflow_execution_logs PRIMARY KEY (id),
+    CONSTRAINT fk_workflow_execution_logs_workflow_executions FOREIGN KEY (organization_id, workflow_execution_id) REFERENCES workflow_executions(organization_id, id),
+    CONSTRAINT ck_workflow_execution_logs_level CHECK (((level)::text = ANY ((ARRAY['debug'::character varying, 'info'::character varying, 'warning'::character varying, 'error'::character varying])::text[]))),
+    CONSTRAINT ck_workflow_execution_logs_message CHECK ((length(message) <= 10000))
+);
+CREATE INDEX idx_workflow_execution_logs_org_line ON public.workflow_execution_logs USING btree (organization_id, workflow_execution_id, line_number, id);
+ALTER TABLE workflow_execution_logs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE workflow_execution_logs FORCE ROW LEVEL SECURITY;
+CREATE POLICY workflow_execution_logs_delete ON workflow_execution_logs AS PERMISSIVE FOR DELETE TO authenticated_users
+    USING (false);
+CREATE POLICY workflow_execution_logs_insert ON workflow_execution_logs AS PERMISSIVE FOR INSERT TO authenticated_users
+    WITH CHECK (false);
+CREATE POLICY workflow_execution_logs_select ON workflow_execution_logs AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflow_executions:read'::text) AS permitted_organizations))));
+CREATE POLICY workflow_execution_logs_update ON workflow_execution_logs AS PERMISSIVE FOR UPDATE TO authenticated_users
+    USING (false)
+    WITH CHECK (false);
+GRANT SELECT ON workflow_execution_logs TO authenticated_users;
+COMMENT ON TABLE workflow_execution_logs IS 'Lines that were logged while an execution ran; appended, never changed.';
 
 CREATE TABLE workflow_executions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1074,11 +1410,15 @@ CREATE TABLE workflow_executions (
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     version integer DEFAULT 1 NOT NULL,
+    workflow_version_number integer,
+    cancel_requested_at timestamp with time zone,
+    suspend_requested_at timestamp with time zone,
     CONSTRAINT pk_workflow_executions PRIMARY KEY (id),
     CONSTRAINT uq_workflow_executions_organization_id_id UNIQUE (organization_id, id),
     CONSTRAINT fk_workflow_executions_integrations FOREIGN KEY (organization_id, integration_id) REFERENCES integrations(organization_id, id),
     CONSTRAINT fk_workflow_executions_organizations FOREIGN KEY (organization_id) REFERENCES organizations(id),
     CONSTRAINT fk_workflow_executions_users FOREIGN KEY (triggered_by) REFERENCES users(id),
+    CONSTRAINT fk_workflow_executions_workflow_versions FOREIGN KEY (organization_id, workflow_id, workflow_version_number) REFERENCES workflow_versions(organization_id, workflow_id, version_number),
     CONSTRAINT fk_workflow_executions_workflows FOREIGN KEY (organization_id, workflow_id) REFERENCES workflows(organization_id, id),
     CONSTRAINT ck_workflow_executions_progress CHECK (((progress >= 0) AND (progress <= 100))),
     CONSTRAINT ck_workflow_executions_status CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'running'::character varying, 'waiting'::character varying, 'suspended'::character varying, 'cancelled'::character varying, 'faulted'::character varying, 'completed'::character varying])::text[])))
@@ -1087,6 +1427,9 @@ CREATE INDEX idx_workflow_executions_created_at ON public.workflow_executions US
 CREATE INDEX idx_workflow_executions_integration ON public.workflow_executions USING btree (integration_id);
 CREATE INDEX idx_workflow_executions_org_created ON public.workflow_executions USING btree (organization_id, created_at, id);
 CREATE INDEX idx_workflow_executions_org_integration ON public.workflow_executions USING btree (organization_id, integration_id, created_at, id);
+CREATE INDEX idx_workflow_executions_org_status ON public.workflow_executions USING btree (organization_id, status, created_at, id);
+CREATE INDEX idx_workflow_executions_org_updated ON public.workflow_executions USING btree (organization_id, updated_at, id);
+CREATE INDEX idx_workflow_executions_org_version ON public.workflow_executions USING btree (organization_id, workflow_id, workflow_version_number);
 CREATE INDEX idx_workflow_executions_org_workflow ON public.workflow_executions USING btree (organization_id, workflow_id, created_at, id);
 CREATE INDEX idx_workflow_executions_running ON public.workflow_executions USING btree (created_at) WHERE ((status)::text = ANY ((ARRAY['pending'::character varying, 'running'::character varying])::text[]));
 CREATE INDEX idx_workflow_executions_status ON public.workflow_executions USING btree (status);
@@ -1109,8 +1452,33 @@ GRANT INSERT, SELECT, UPDATE ON workflow_executions TO authenticated_users;
 GRANT SELECT ON workflow_executions TO ccb_definer;
 CREATE TRIGGER trigger_workflow_executions_event AFTER INSERT OR DELETE ON workflow_executions FOR EACH ROW EXECUTE FUNCTION record_event('workflow_execution');
 CREATE TRIGGER trigger_workflow_executions_event_update AFTER UPDATE ON workflow_executions FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('workflow_execution');
+CREATE TRIGGER trigger_workflow_executions_move BEFORE UPDATE OF status ON workflow_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text) EXECUTE FUNCTION workflow_status_change();
 CREATE TRIGGER trigger_workflow_executions_notify AFTER INSERT OR DELETE OR UPDATE ON workflow_executions FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_workflow_executions_pin BEFORE INSERT ON workflow_executions FOR EACH ROW WHEN (new.workflow_id IS NOT NULL AND new.workflow_version_number IS NULL) EXECUTE FUNCTION pin_workflow_version();
+CREATE TRIGGER trigger_workflow_executions_settle BEFORE UPDATE OF status ON workflow_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text) EXECUTE FUNCTION settle_workflow_execution();
+CREATE TRIGGER trigger_workflow_executions_steps AFTER UPDATE OF status ON workflow_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text) EXECUTE FUNCTION move_workflow_steps();
 CREATE TRIGGER trigger_workflow_executions_updated_at BEFORE UPDATE ON workflow_executions FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_workflow_executions_usage AFTER INSERT ON workflow_executions FOR EACH ROW EXECUTE FUNCTION count_execution();
+COMMENT ON COLUMN workflow_executions.cancel_requested_at IS 'Asked for while it ran: whoever holds its lease sees it at the next heartbeat.';
+COMMENT ON COLUMN workflow_executions.suspend_requested_at IS 'Asked for while it ran: whoever holds its lease sees it at the next heartbeat.';
+
+CREATE TABLE workflow_status_transitions (
+    from_status character varying(50) NOT NULL,
+    to_status character varying(50) NOT NULL,
+    CONSTRAINT pk_workflow_status_transitions PRIMARY KEY (from_status, to_status)
+);
+ALTER TABLE workflow_status_transitions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE workflow_status_transitions FORCE ROW LEVEL SECURITY;
+CREATE POLICY workflow_status_transitions_definer ON workflow_status_transitions AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
+CREATE POLICY workflow_status_transitions_seed ON workflow_status_transitions AS PERMISSIVE FOR ALL TO ccb_owner
+    USING (true)
+    WITH CHECK (true);
+CREATE POLICY workflow_status_transitions_select ON workflow_status_transitions AS PERMISSIVE FOR SELECT TO authenticated_users
+    USING ((current_user_id() IS NOT NULL));
+GRANT SELECT ON workflow_status_transitions TO authenticated_users;
+GRANT SELECT ON workflow_status_transitions TO ccb_definer;
+COMMENT ON TABLE workflow_status_transitions IS 'The only ways the status of an execution of a workflow, or of a step, may move.';
 
 CREATE TABLE workflow_step_executions (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1152,6 +1520,7 @@ CREATE POLICY workflow_step_executions_update ON workflow_step_executions AS PER
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflow_executions:update'::text) AS permitted_organizations))))
     WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflow_executions:update'::text) AS permitted_organizations))));
 GRANT INSERT, SELECT, UPDATE ON workflow_step_executions TO authenticated_users;
+CREATE TRIGGER trigger_workflow_step_executions_move BEFORE UPDATE OF status ON workflow_step_executions FOR EACH ROW WHEN (old.status::text IS DISTINCT FROM new.status::text) EXECUTE FUNCTION workflow_status_change();
 CREATE TRIGGER trigger_workflow_step_executions_updated_at BEFORE UPDATE ON workflow_step_executions FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 
 CREATE TABLE workflow_versions (
@@ -1164,24 +1533,27 @@ CREATE TABLE workflow_versions (
     created_by uuid NOT NULL,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     CONSTRAINT pk_workflow_versions PRIMARY KEY (id),
-    CONSTRAINT uq_workflow_versions_workflow_id_version_number UNIQUE (workflow_id, version_number),
+    CONSTRAINT uq_workflow_versions_organization_id_workflow_id_version_number UNIQUE (organization_id, workflow_id, version_number),
     CONSTRAINT fk_workflow_versions_users FOREIGN KEY (created_by) REFERENCES users(id),
-    CONSTRAINT fk_workflow_versions_workflows FOREIGN KEY (organization_id, workflow_id) REFERENCES workflows(organization_id, id)
+    CONSTRAINT fk_workflow_versions_workflows FOREIGN KEY (organization_id, workflow_id) REFERENCES workflows(organization_id, id) ON DELETE CASCADE
 );
 CREATE INDEX idx_workflow_versions_created_by ON public.workflow_versions USING btree (created_by);
 CREATE INDEX idx_workflow_versions_org_created ON public.workflow_versions USING btree (organization_id, workflow_id, created_at, id);
 ALTER TABLE workflow_versions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workflow_versions FORCE ROW LEVEL SECURITY;
+CREATE POLICY workflow_versions_definer ON workflow_versions AS PERMISSIVE FOR INSERT TO ccb_definer
+    WITH CHECK (true);
 CREATE POLICY workflow_versions_delete ON workflow_versions AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY workflow_versions_insert ON workflow_versions AS PERMISSIVE FOR INSERT TO authenticated_users
-    WITH CHECK ((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:update'::text) AS permitted_organizations))));
+    WITH CHECK (false);
 CREATE POLICY workflow_versions_select ON workflow_versions AS PERMISSIVE FOR SELECT TO authenticated_users
     USING ((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:read'::text) AS permitted_organizations))));
 CREATE POLICY workflow_versions_update ON workflow_versions AS PERMISSIVE FOR UPDATE TO authenticated_users
     USING (false)
     WITH CHECK (false);
-GRANT INSERT, SELECT ON workflow_versions TO authenticated_users;
+GRANT SELECT ON workflow_versions TO authenticated_users;
+GRANT INSERT ON workflow_versions TO ccb_definer;
 
 CREATE TABLE workflows (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1197,17 +1569,23 @@ CREATE TABLE workflows (
     updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     deleted_at timestamp with time zone,
     version_number integer DEFAULT 1 NOT NULL,
+    definition_version integer DEFAULT 1 NOT NULL,
     CONSTRAINT pk_workflows PRIMARY KEY (id),
     CONSTRAINT uq_workflows_organization_id_id UNIQUE (organization_id, id),
     CONSTRAINT fk_workflows_organizations FOREIGN KEY (organization_id) REFERENCES organizations(id),
-    CONSTRAINT fk_workflows_users FOREIGN KEY (created_by) REFERENCES users(id)
+    CONSTRAINT fk_workflows_users FOREIGN KEY (created_by) REFERENCES users(id),
+    CONSTRAINT ck_workflows_definition CHECK ((jsonb_typeof(definition) = 'object'::text))
 );
 CREATE INDEX idx_workflows_active ON public.workflows USING btree (is_active);
 CREATE INDEX idx_workflows_created_by ON public.workflows USING btree (created_by);
 CREATE INDEX idx_workflows_org_created ON public.workflows USING btree (organization_id, created_at, id);
+CREATE INDEX idx_workflows_org_name ON public.workflows USING btree (organization_id, name, id);
+CREATE INDEX idx_workflows_org_updated ON public.workflows USING btree (organization_id, updated_at, id);
 CREATE INDEX idx_workflows_type ON public.workflows USING btree (workflow_type);
 ALTER TABLE workflows ENABLE ROW LEVEL SECURITY;
 ALTER TABLE workflows FORCE ROW LEVEL SECURITY;
+CREATE POLICY workflows_definer ON workflows AS PERMISSIVE FOR SELECT TO ccb_definer
+    USING (true);
 CREATE POLICY workflows_delete ON workflows AS PERMISSIVE FOR DELETE TO authenticated_users
     USING (false);
 CREATE POLICY workflows_insert ON workflows AS PERMISSIVE FOR INSERT TO authenticated_users
@@ -1218,10 +1596,54 @@ CREATE POLICY workflows_update ON workflows AS PERMISSIVE FOR UPDATE TO authenti
     USING (((organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:update'::text) AS permitted_organizations))) OR (organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:delete'::text) AS permitted_organizations)))))
     WITH CHECK ( CASE WHEN (deleted_at IS NULL) THEN (organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:update'::text) AS permitted_organizations))) ELSE (organization_id = ANY (ARRAY( SELECT permitted_organizations('workflows:delete'::text) AS permitted_organizations))) END);
 GRANT INSERT, SELECT, UPDATE ON workflows TO authenticated_users;
+GRANT SELECT ON workflows TO ccb_definer;
+CREATE TRIGGER trigger_workflows_definition BEFORE INSERT OR UPDATE ON workflows FOR EACH ROW EXECUTE FUNCTION number_definition();
 CREATE TRIGGER trigger_workflows_event AFTER INSERT OR DELETE ON workflows FOR EACH ROW EXECUTE FUNCTION record_event('workflow');
 CREATE TRIGGER trigger_workflows_event_update AFTER UPDATE ON workflows FOR EACH ROW WHEN (old.version_number <> new.version_number) EXECUTE FUNCTION record_event('workflow');
+CREATE TRIGGER trigger_workflows_first_version AFTER INSERT ON workflows FOR EACH ROW EXECUTE FUNCTION keep_definition();
+CREATE TRIGGER trigger_workflows_next_version AFTER UPDATE ON workflows FOR EACH ROW WHEN (old.definition_version <> new.definition_version) EXECUTE FUNCTION keep_definition();
 CREATE TRIGGER trigger_workflows_notify AFTER INSERT OR DELETE OR UPDATE ON workflows FOR EACH ROW EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_workflows_updated_at BEFORE UPDATE ON workflows FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+CREATE TRIGGER trigger_workflows_usage AFTER INSERT ON workflows FOR EACH ROW EXECUTE FUNCTION count_usage('workflows');
+CREATE TRIGGER trigger_workflows_usage_update AFTER UPDATE ON workflows FOR EACH ROW WHEN ((old.deleted_at IS NULL) <> (new.deleted_at IS NULL)) EXECUTE FUNCTION count_usage('workflows');
+COMMENT ON COLUMN workflows.definition_version IS 'Which of workflow_versions the definition is: the newest.';
+
+CREATE OR REPLACE FUNCTION public.accept_inbound_hook(webhook_id uuid, message_id text, sent_at timestamp with time zone, trigger_data jsonb, calls_an_hour integer, request_id text, ip_address text, user_agent text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    hook record;
+    started uuid := gen_random_uuid();
+    known uuid;
+BEGIN
+    SELECT id, organization_id, integration_id INTO hook FROM webhooks WHERE id = $1 AND is_active AND deleted_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM take_request('hook ' || hook.id, $5);
+    INSERT INTO webhook_messages AS message (organization_id, webhook_id, message_id, sent_at, execution_id)
+    VALUES (hook.organization_id, hook.id, $2, $3, started)
+    ON CONFLICT ON CONSTRAINT pk_webhook_messages DO UPDATE SET sent_at = EXCLUDED.sent_at WHERE message.sent_at < EXCLUDED.sent_at
+    RETURNING message.execution_id INTO known;
+    IF known IS NULL THEN
+        RAISE EXCEPTION 'this message was received before' USING ERRCODE = 'CB009';
+    ELSIF known = started THEN
+        PERFORM set_context(NULL, NULL, NULL, NULL, NULL, $6, $7, $8);
+        INSERT INTO integration_executions (id, organization_id, integration_id, trigger_type, trigger_data, status)
+        VALUES (started, hook.organization_id, hook.integration_id, 'webhook', $4, 'pending');
+        DELETE FROM webhook_messages AS message
+        WHERE message.organization_id = hook.organization_id AND message.webhook_id = hook.id
+          AND message.created_at < CURRENT_TIMESTAMP - interval '7 days';
+    END IF;
+    RETURN known;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) TO ccb_service;
+ALTER FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) IS 'Starts an execution of the webhook''s integration; gives its id, or NULL where the webhook takes no calls any more.';
 
 CREATE OR REPLACE FUNCTION public.aggregate_uuid(id text)
  RETURNS uuid
@@ -1229,6 +1651,59 @@ CREATE OR REPLACE FUNCTION public.aggregate_uuid(id text)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (id ~ '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'::text) THEN (id)::uuid ELSE (md5(id))::uuid END;
 GRANT EXECUTE ON FUNCTION aggregate_uuid(text) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.answer_invitation(token_hash text, answer text)
+ RETURNS TABLE(outcome text, organization_id uuid, invitation_id uuid)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    invitation organization_invitations;
+    tenant uuid;
+BEGIN
+    IF NOT key_permits('invitations:answer') THEN
+        RAISE EXCEPTION 'not with this credential' USING ERRCODE = '42501';
+    END IF;
+    IF current_organization_id() IS NOT NULL THEN
+        RAISE EXCEPTION 'a key that is bound to one organization joins no other' USING ERRCODE = 'CB403';
+    END IF;
+    SELECT found.* INTO invitation FROM organization_invitations AS found
+    JOIN organizations ON organizations.id = found.organization_id
+    WHERE found.token_hash = $1 AND found.deleted_at IS NULL AND organizations.deleted_at IS NULL
+    FOR UPDATE OF found;
+    tenant := invitation.organization_id;
+    outcome := CASE
+        WHEN invitation.id IS NULL THEN 'unknown'
+        WHEN lower(invitation.email) <> (SELECT lower(email) FROM users WHERE id = current_user_id()) THEN 'of another'
+        WHEN invitation.status <> 'pending' THEN 'answered'
+        WHEN invitation.expires_at <= clock_timestamp() THEN 'expired'
+        WHEN $2 = 'declined' THEN 'declined'
+        -- the inviter's word holds for as long as they could still add a member like this one
+        WHEN NOT member_permits(tenant, invitation.invited_by, 'members:create')
+            OR (SELECT role_rank(role) FROM organization_members AS member
+                WHERE member.organization_id = tenant AND member.user_id = invitation.invited_by) < role_rank(invitation.role)
+            OR EXISTS (SELECT FROM jsonb_array_elements_text(invitation.permissions) AS wanted
+                WHERE NOT member_permits(tenant, invitation.invited_by, wanted)) THEN 'void'
+        ELSE 'accepted' END;
+    IF outcome = 'accepted' THEN
+        INSERT INTO organization_members (organization_id, user_id, role, permissions, invited_by)
+        VALUES (tenant, current_user_id(), invitation.role, invitation.permissions, invitation.invited_by);
+        -- the token came by mail: the address is theirs
+        UPDATE users SET email_verified_at = clock_timestamp() WHERE id = current_user_id() AND email_verified_at IS NULL;
+    END IF;
+    IF outcome IN ('accepted', 'declined') THEN
+        UPDATE organization_invitations SET status = outcome,
+            accepted_at = CASE WHEN outcome = 'accepted' THEN clock_timestamp() END
+        WHERE id = invitation.id;
+    END IF;
+    RETURN QUERY SELECT outcome, tenant, invitation.id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION answer_invitation(text,text) TO authenticated_users;
+ALTER FUNCTION answer_invitation(text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION answer_invitation(text,text) IS 'The caller takes up or declines what was mailed to their address. Gives accepted, declined, or why not: unknown, of another, answered, expired, void.';
 
 CREATE OR REPLACE FUNCTION public.archive_old_partitions(keep interval DEFAULT '1 year'::interval)
  RETURNS void
@@ -1360,31 +1835,15 @@ CREATE OR REPLACE FUNCTION public.begin_login(account text, address text, email 
 AS $function$
 #variable_conflict use_column
 DECLARE
-    counted record;
-    moment timestamptz := clock_timestamp();
-    counts boolean;
+    seconds integer := count_attempt($1, 5);
 BEGIN
-    FOR counted IN SELECT * FROM (VALUES ($1, 5), ($2, 20)) AS subjects (subject, free_attempts) LOOP
-        counts := NULL;
-        INSERT INTO login_throttles AS throttle (subject, failures, updated_at) VALUES (counted.subject, 1, moment)
-        ON CONFLICT ON CONSTRAINT pk_login_throttles DO UPDATE SET
-            failures = CASE WHEN throttle.updated_at < moment - interval '1 day' THEN 1 ELSE throttle.failures + 1 END,
-            updated_at = moment,
-            blocked_until = CASE
-                WHEN throttle.updated_at >= moment - interval '1 day' AND throttle.failures + 1 >= counted.free_attempts
-                THEN moment + least(interval '1 hour',
-                    interval '1 second' * 2 ^ least(throttle.failures + 1 - counted.free_attempts, 12))
-            END
-            -- under the row's lock: of attempts side by side, those behind the one that closes the door find it closed
-            WHERE throttle.blocked_until IS NULL OR throttle.blocked_until <= moment
-        RETURNING true INTO counts;
-        IF counts IS NULL THEN
-            RETURN QUERY SELECT NULL::uuid, NULL::text,
-                greatest(1, ceil(extract(epoch FROM throttle.blocked_until - moment)))::integer
-            FROM login_throttles AS throttle WHERE throttle.subject = counted.subject;
-            RETURN;
-        END IF;
-    END LOOP;
+    IF seconds = 0 THEN
+        seconds := count_attempt($2, 20);
+    END IF;
+    IF seconds > 0 THEN
+        RETURN QUERY SELECT NULL::uuid, NULL::text, seconds;
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT found.id, found.password_hash::text, 0
     FROM (SELECT) AS attempt
@@ -1394,6 +1853,44 @@ $function$;
 GRANT EXECUTE ON FUNCTION begin_login(text,text,text) TO ccb_service;
 ALTER FUNCTION begin_login(text,text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION begin_login(text,text,text) IS 'Counts an attempt against the account and the address; gives what the password is compared with, or how long to wait.';
+
+CREATE OR REPLACE FUNCTION public.begin_password_check()
+ RETURNS TABLE(password_hash text, wait_seconds integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer;
+BEGIN
+    IF current_session_id() IS NULL THEN
+        RAISE EXCEPTION 'an API key may not do this; sign in' USING ERRCODE = 'CB403';
+    END IF;
+    seconds := count_attempt('password ' || current_user_id(), 5);
+    RETURN QUERY SELECT users.password_hash::text, seconds FROM users WHERE id = current_user_id();
+END
+$function$;
+GRANT EXECUTE ON FUNCTION begin_password_check() TO authenticated_users;
+ALTER FUNCTION begin_password_check() OWNER TO ccb_definer;
+COMMENT ON FUNCTION begin_password_check() IS 'Counts an attempt; gives what the password is compared with, or how long to wait.';
+
+CREATE OR REPLACE FUNCTION public.begin_password_reset(token_hash text, address text)
+ RETURNS TABLE(is_valid boolean, wait_seconds integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer := count_attempt($2, 50);
+BEGIN
+    RETURN QUERY SELECT seconds = 0 AND EXISTS (
+        SELECT FROM user_tokens WHERE user_tokens.token_hash = $1 AND purpose = 'reset_password'
+          AND used_at IS NULL AND expires_at > clock_timestamp()), seconds;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION begin_password_reset(text,text) TO ccb_service;
+ALTER FUNCTION begin_password_reset(text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION begin_password_reset(text,text) IS 'Whether it is worth while to hash a password for this token.';
 
 CREATE OR REPLACE FUNCTION public.begin_session(user_id uuid, session_id uuid, session_token text, refresh_token text, access_seconds integer, refresh_seconds integer, account text, address text)
  RETURNS void
@@ -1423,8 +1920,48 @@ CREATE OR REPLACE FUNCTION public.bookkeeping_columns(table_name text)
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN CASE table_name WHEN 'users'::text THEN ARRAY['last_login_at'::text] WHEN 'organizations'::text THEN ARRAY['usage_stats'::text] WHEN 'api_keys'::text THEN ARRAY['last_used_at'::text] WHEN 'integrations'::text THEN ARRAY['last_execution_at'::text] WHEN 'integration_templates'::text THEN ARRAY['usage_count'::text] WHEN 'webhooks'::text THEN ARRAY['last_success_at'::text, 'last_failure_at'::text, 'failure_count'::text] WHEN 'schedules'::text THEN ARRAY['next_run_at'::text] WHEN 'workflow_executions'::text THEN ARRAY['progress'::text, 'run_after'::text, 'lease_token'::text, 'lease_expires_at'::text, 'attempt'::text] ELSE '{}'::text[] END;
+RETURN CASE table_name WHEN 'users'::text THEN ARRAY['last_login_at'::text] WHEN 'organizations'::text THEN ARRAY['usage_stats'::text] WHEN 'api_keys'::text THEN ARRAY['last_used_at'::text] WHEN 'integrations'::text THEN ARRAY['last_execution_at'::text] WHEN 'integration_templates'::text THEN ARRAY['usage_count'::text] WHEN 'webhooks'::text THEN ARRAY['last_success_at'::text, 'last_failure_at'::text, 'failure_count'::text, 'disabled_at'::text, 'disabled_reason'::text, 'failing_since'::text] WHEN 'schedules'::text THEN ARRAY['next_run_at'::text] WHEN 'workflow_executions'::text THEN ARRAY['progress'::text, 'run_after'::text, 'lease_token'::text, 'lease_expires_at'::text, 'attempt'::text] ELSE '{}'::text[] END;
 GRANT EXECUTE ON FUNCTION bookkeeping_columns(text) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.change_password(known_hash text, new_hash text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    person users;
+BEGIN
+    UPDATE users SET password_hash = $2 WHERE id = current_user_id() AND password_hash = $1 RETURNING * INTO person;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM end_sessions(person.id, current_session_id());
+    UPDATE user_tokens SET used_at = clock_timestamp()
+    WHERE user_id = person.id AND purpose = 'reset_password' AND used_at IS NULL;
+    DELETE FROM login_throttles WHERE subject = 'password ' || person.id;
+    INSERT INTO mail_messages (kind, recipient, user_id) VALUES ('password_changed', person.email, person.id);
+    RETURN true;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION change_password(text,text) TO authenticated_users;
+ALTER FUNCTION change_password(text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION change_password(text,text) IS 'Every other session of the caller ends.';
+
+CREATE OR REPLACE FUNCTION public.check_limit(resource text, used integer, allowed jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF jsonb_typeof(allowed) = 'number' AND used > allowed::numeric THEN
+        RAISE EXCEPTION 'the organization has reached its limit of % %', allowed, replace(resource, '_', ' ')
+            USING ERRCODE = 'CB003', DETAIL = json_build_object('resource', resource, 'limit', allowed)::text;
+    END IF;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION check_limit(text,integer,jsonb) TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION public.check_permission_names()
  RETURNS trigger
@@ -1448,6 +1985,246 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION check_permission_names() TO ccb_owner;
 ALTER FUNCTION check_permission_names() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.check_webhook_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF EXISTS (
+        SELECT FROM unnest(NEW.events) AS pattern
+        WHERE pattern IS NULL OR pattern <> '*' AND NOT EXISTS (
+            SELECT FROM event_types WHERE pattern IN (name, aggregate_type || '.*'))
+    ) THEN
+        RAISE EXCEPTION 'unknown event type' USING ERRCODE = '23514', CONSTRAINT = 'ck_webhooks_events';
+    END IF;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION check_webhook_events() TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.claim_deliveries(batch integer, lease_seconds double precision, after_organization uuid, at_once integer)
+ RETURNS TABLE(id uuid, created_at timestamp with time zone, lease_token uuid, organization_id uuid, webhook_id uuid, url text, secret text, previous_secret text, payload text, attempt integer, retry_seconds integer[], waited double precision)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    moment timestamptz;
+    hooks uuid[];
+BEGIN
+    -- A webhook that somebody else is claiming from, or changing, is left to them. This lock is what makes counting exact.
+    SELECT array_agg(locked.id) INTO hooks FROM (
+        SELECT webhooks.id FROM unnest(due_webhooks(after_organization, batch)) AS due (id)
+        JOIN webhooks ON webhooks.id = due.id AND webhooks.is_active AND webhooks.deleted_at IS NULL
+        FOR NO KEY UPDATE OF webhooks SKIP LOCKED
+    ) AS locked;
+    IF hooks IS NULL THEN
+        RETURN;
+    END IF;
+    moment := clock_timestamp();
+    RETURN QUERY
+    WITH room AS MATERIALIZED (
+        SELECT hook.id, hook.organization_id, hook.url, hook.secret, hook.is_ordered, hook.rate_limit,
+            CASE WHEN hook.previous_secret_expires_at > moment THEN hook.previous_secret END AS previous_secret,
+            webhook_retry_seconds(organizations.settings) AS retry_seconds,
+            least(
+                CASE WHEN hook.is_ordered THEN 1 ELSE coalesce(hook.max_concurrency, at_once) END - flying.number,
+                -- a tenth of a second's worth at once, and one at least
+                floor(hook.rate_limit * extract(epoch FROM moment + interval '0.1 s' - greatest(rate.arrival_at, moment)))
+                    + CASE WHEN rate.arrival_at > moment THEN 0 ELSE 1 END
+            ) AS room
+        FROM unnest(hooks) AS wanted (id)
+        JOIN webhooks AS hook ON hook.id = wanted.id
+        JOIN organizations ON organizations.id = hook.organization_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS number FROM webhook_delivery_leases AS lease WHERE lease.webhook_id = hook.id
+        ) AS flying
+        LEFT JOIN rate_limits AS rate ON hook.rate_limit IS NOT NULL AND rate.subject = 'webhook ' || hook.id
+    ),
+    share AS MATERIALIZED (
+        SELECT room.*, least(room.room, ceil(
+            ceil(batch::numeric / (SELECT count(DISTINCT everybody.organization_id) FROM room AS everybody WHERE everybody.room > 0))
+            / count(*) OVER (PARTITION BY room.organization_id))::bigint)::bigint AS most
+        FROM room WHERE room.room > 0
+    ),
+    chosen AS MATERIALIZED (
+        SELECT next.*, gen_random_uuid() AS lease_token, share.organization_id, share.id AS webhook_id, share.url,
+            share.secret, share.previous_secret, share.retry_seconds, share.rate_limit
+        FROM share
+        CROSS JOIN LATERAL (
+            (SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
+            FROM webhook_deliveries AS delivery
+            WHERE NOT share.is_ordered AND delivery.organization_id = share.organization_id AND delivery.webhook_id = share.id
+              AND delivery.status = 'pending' AND delivery.run_after <= moment
+              AND NOT EXISTS (SELECT FROM webhook_delivery_leases AS lease WHERE lease.delivery_id = delivery.id)
+            ORDER BY delivery.organization_id, delivery.webhook_id, delivery.run_after LIMIT share.most)
+            UNION ALL
+            SELECT * FROM (
+                SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
+                FROM webhook_deliveries AS delivery
+                WHERE share.is_ordered AND delivery.webhook_id = share.id AND delivery.status = 'pending'
+                ORDER BY delivery.event_position NULLS FIRST LIMIT 1
+            ) AS head
+            WHERE head.run_after <= moment
+        ) AS next
+        LIMIT batch
+    ),
+    paced AS (
+        INSERT INTO rate_limits AS rate (subject, arrival_at)
+        SELECT 'webhook ' || chosen.webhook_id, moment + count(*) / chosen.rate_limit::double precision * interval '1 s'
+        FROM chosen WHERE chosen.rate_limit IS NOT NULL
+        GROUP BY chosen.webhook_id, chosen.rate_limit
+        ON CONFLICT ON CONSTRAINT pk_rate_limits DO UPDATE
+            SET arrival_at = greatest(rate.arrival_at, moment) + (EXCLUDED.arrival_at - moment)
+    ),
+    leased AS (
+        INSERT INTO webhook_delivery_leases (delivery_id, webhook_id, lease_token, lease_expires_at, attempt)
+        SELECT chosen.id, chosen.webhook_id, chosen.lease_token, moment + lease_seconds * interval '1 s', chosen.attempt
+        FROM chosen
+    )
+    SELECT chosen.id, chosen.created_at, chosen.lease_token, chosen.organization_id, chosen.webhook_id, chosen.url::text,
+        chosen.secret, chosen.previous_secret, chosen.payload::text, chosen.attempt, chosen.retry_seconds,
+        extract(epoch FROM moment - chosen.run_after)::double precision
+    FROM chosen;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION claim_deliveries(integer,double precision,uuid,integer) TO ccb_worker;
+ALTER FUNCTION claim_deliveries(integer,double precision,uuid,integer) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.claim_health_checks(batch integer, lease interval)
+ RETURNS TABLE(id uuid, lease_token uuid, url text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    most_attempts CONSTANT integer := 5;
+BEGIN
+    UPDATE integration_health_checks AS given_up
+    SET status = 'failed', lease_token = NULL, lease_expires_at = NULL,
+        error_message = 'Taken up ' || most_attempts || ' times, and never reported on.'
+    FROM (
+        SELECT id FROM integration_health_checks
+        WHERE status = 'pending' AND attempt >= most_attempts AND run_after <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED
+    ) AS locked
+    WHERE given_up.id = locked.id;
+
+    RETURN QUERY
+    WITH due AS MATERIALIZED (
+        SELECT id FROM (
+            SELECT id, run_after, row_number() OVER (PARTITION BY organization_id ORDER BY run_after) AS turn
+            FROM integration_health_checks
+            WHERE status = 'pending' AND run_after <= clock_timestamp()
+        ) AS queued
+        ORDER BY turn, run_after LIMIT $1
+    ), locked AS MATERIALIZED (
+        SELECT id FROM integration_health_checks
+        WHERE id IN (SELECT id FROM due) AND status = 'pending' AND run_after <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE integration_health_checks AS claimed
+    SET lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + $2, run_after = clock_timestamp() + $2,
+        attempt = attempt + 1
+    FROM locked
+    WHERE claimed.id = locked.id
+    RETURNING claimed.id, claimed.lease_token, (
+        SELECT health_check_url::text FROM integrations
+        WHERE integrations.id = claimed.integration_id AND deleted_at IS NULL
+    );
+END
+$function$;
+GRANT EXECUTE ON FUNCTION claim_health_checks(integer,interval) TO ccb_worker;
+ALTER FUNCTION claim_health_checks(integer,interval) OWNER TO ccb_definer;
+COMMENT ON FUNCTION claim_health_checks(integer,interval) IS 'Leases up to a number of due checks, each with a new token; url is NULL where there is nothing to ask any more.';
+
+CREATE OR REPLACE FUNCTION public.claim_mail(batch integer, lease_seconds integer)
+ RETURNS SETOF mail_messages
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    message mail_messages;
+    holder users;
+    looked_at integer;
+    claimed integer := 0;
+BEGIN
+    LOOP -- until there is something to send, or nothing more to look at
+        looked_at := 0;
+        FOR message IN
+            SELECT * FROM mail_messages
+            WHERE status = 'pending' AND run_after <= clock_timestamp()
+              AND (lease_expires_at IS NULL OR lease_expires_at <= clock_timestamp())
+            ORDER BY kind = 'invitation', run_after LIMIT batch
+            FOR UPDATE SKIP LOCKED
+        LOOP
+            looked_at := looked_at + 1;
+            SELECT * INTO holder FROM users
+            WHERE is_active AND deleted_at IS NULL AND id = CASE
+                WHEN message.kind IN ('reset_password', 'verify_email') THEN find_user(message.recipient)
+                WHEN message.kind = 'invitation' THEN (
+                    SELECT invited_by FROM organization_invitations AS invitation
+                    WHERE invitation.id = message.invitation_id AND invitation.token_hash = message.token_hash
+                      AND invitation.status = 'pending' AND invitation.deleted_at IS NULL
+                      AND invitation.expires_at > clock_timestamp())
+                ELSE message.user_id END
+              AND CASE message.kind
+                WHEN 'verify_email' THEN email_verified_at IS NULL
+                WHEN 'change_email' THEN find_user(message.recipient) IS NULL
+                ELSE true END;
+            IF NOT FOUND THEN
+                UPDATE mail_messages SET status = 'discarded', secret = NULL, ended_at = clock_timestamp() WHERE id = message.id;
+                CONTINUE;
+            END IF;
+            IF message.kind IN ('reset_password', 'verify_email', 'change_email') THEN
+                INSERT INTO user_tokens (token_hash, user_id, purpose, email, expires_at)
+                VALUES (message.token_hash, holder.id, message.kind,
+                    CASE message.kind WHEN 'change_email' THEN message.recipient ELSE holder.email END,
+                    clock_timestamp() + CASE message.kind WHEN 'reset_password' THEN interval '1 hour' ELSE interval '1 day' END)
+                ON CONFLICT ON CONSTRAINT pk_user_tokens DO UPDATE SET expires_at = EXCLUDED.expires_at;
+            END IF;
+            claimed := claimed + 1;
+            RETURN QUERY
+            UPDATE mail_messages SET
+                -- the address as its owner wrote it: another that reads the same in lower case may be somebody else's
+                recipient = CASE WHEN kind IN ('reset_password', 'verify_email') THEN holder.email ELSE recipient END,
+                lease_token = gen_random_uuid(), lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
+                attempt = attempt + 1
+            WHERE id = message.id
+            RETURNING *;
+        END LOOP;
+        EXIT WHEN claimed > 0 OR looked_at < batch;
+    END LOOP;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION claim_mail(integer,integer) TO ccb_worker;
+ALTER FUNCTION claim_mail(integer,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION claim_mail(integer,integer) IS 'Messages to send now, each with a new lease; those that concern nobody are put away.';
+
+CREATE OR REPLACE FUNCTION public.cleanup_mail(keep interval DEFAULT '7 days'::interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM mail_messages WHERE ended_at < clock_timestamp() - keep;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION cleanup_mail(interval) TO ccb_worker;
+ALTER FUNCTION cleanup_mail(interval) OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.cleanup_old_data(keep_webhook_deliveries interval DEFAULT '90 days'::interval, keep_integration_executions interval DEFAULT '6 mons'::interval, keep_sessions interval DEFAULT '7 days'::interval, keep_audit_logs interval DEFAULT '7 years'::interval)
  RETURNS void
@@ -1485,6 +2262,233 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION cleanup_old_data(interval,interval,interval,interval) TO ccb_worker;
 
+CREATE OR REPLACE FUNCTION public.close_account(versions integer[])
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    person uuid := current_user_id();
+    stuck uuid[];
+BEGIN
+    IF NOT key_permits('profile:update') THEN
+        RETURN;
+    END IF;
+    IF current_session_id() IS NULL THEN
+        RAISE EXCEPTION 'an API key may not do this; sign in' USING ERRCODE = 'CB403';
+    END IF;
+    PERFORM FROM users WHERE id = person AND ($1 IS NULL OR version = ANY ($1)) FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    -- nobody joins or leaves meanwhile
+    PERFORM FROM organizations WHERE id IN (SELECT organization_id FROM organization_members WHERE user_id = person)
+    ORDER BY id FOR NO KEY UPDATE;
+    SELECT array_agg(own.organization_id) INTO stuck FROM organization_members AS own
+    JOIN organizations ON organizations.id = own.organization_id AND organizations.deleted_at IS NULL
+    WHERE own.user_id = person AND own.role = 'owner'
+      AND EXISTS (SELECT FROM organization_members AS other
+          WHERE other.organization_id = own.organization_id AND other.user_id <> person)
+      AND (organizations.personal_user_id = person OR NOT EXISTS (SELECT FROM organization_members AS other
+          WHERE other.organization_id = own.organization_id AND other.user_id <> person AND other.role = 'owner'));
+    IF stuck IS NOT NULL THEN
+        RAISE EXCEPTION 'hand over the organizations that nobody else owns, or remove their other members, first'
+            USING ERRCODE = 'CB002', DETAIL = json_build_object('organizations', stuck)::text;
+    END IF;
+    DELETE FROM organization_members AS own USING organizations
+    WHERE own.user_id = person AND organizations.id = own.organization_id AND organizations.deleted_at IS NULL
+      AND EXISTS (SELECT FROM organization_members AS other
+          WHERE other.organization_id = own.organization_id AND other.user_id <> person);
+    -- what nobody else belongs to goes along
+    UPDATE organizations SET deleted_at = clock_timestamp()
+    WHERE deleted_at IS NULL AND personal_user_id IS NULL
+      AND id IN (SELECT organization_id FROM organization_members WHERE user_id = person);
+    UPDATE api_keys SET deleted_at = clock_timestamp(), is_active = false WHERE user_id = person AND deleted_at IS NULL;
+    UPDATE user_tokens SET used_at = clock_timestamp() WHERE user_id = person AND used_at IS NULL;
+    PERFORM end_sessions(person, NULL);
+    UPDATE users SET deleted_at = clock_timestamp(), is_active = false WHERE id = person;
+    RETURN NEXT person;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION close_account(integer[]) TO authenticated_users;
+ALTER FUNCTION close_account(integer[]) OWNER TO ccb_definer;
+COMMENT ON FUNCTION close_account(integer[]) IS 'The caller''s account ends, softly: sessions and keys at once, memberships too. No row where the version or the key''s permission is another.';
+
+CREATE OR REPLACE FUNCTION public.complete_deliveries(ids uuid[], created_ats timestamp with time zone[], webhook_ids uuid[], lease_tokens uuid[], outcomes text[], delays double precision[], reports jsonb[], disable_after interval DEFAULT '5 days'::interval)
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_material TO 'off'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    moment timestamptz := clock_timestamp();
+BEGIN
+    -- where something other than the time of the last success changes, nobody switches the webhook off or on meanwhile
+    PERFORM FROM webhooks
+    WHERE webhooks.id = ANY (webhook_ids) AND (
+        webhooks.failing_since IS NOT NULL
+        OR webhooks.id IN (SELECT failed.id FROM unnest(webhook_ids, outcomes) AS failed (id, outcome) WHERE failed.outcome <> 'delivered'))
+    ORDER BY webhooks.id FOR NO KEY UPDATE;
+    RETURN QUERY
+    WITH given AS MATERIALIZED (
+        SELECT given.*, webhooks.is_active
+        FROM unnest(ids, created_ats, webhook_ids, lease_tokens, outcomes, delays, reports)
+            AS given (id, created_at, webhook_id, lease_token, outcome, delay, report)
+        JOIN webhooks ON webhooks.id = given.webhook_id
+    ),
+    held AS (
+        DELETE FROM webhook_delivery_leases AS lease USING given
+        WHERE lease.delivery_id = given.id AND lease.lease_token = given.lease_token
+        RETURNING given.*, lease.attempt AS attempt_before
+    ),
+    taken AS (
+        UPDATE webhook_deliveries AS delivery SET
+            status = CASE
+                WHEN delivery.status NOT IN ('pending', 'held') THEN delivery.status
+                WHEN held.outcome = 'delivered' THEN 'delivered'
+                WHEN NOT held.is_active THEN 'held'
+                WHEN delivery.attempt <> held.attempt_before THEN delivery.status
+                ELSE held.outcome END,
+            run_after = CASE WHEN held.outcome = 'pending' AND delivery.attempt = held.attempt_before
+                THEN moment + held.delay * interval '1 s' ELSE delivery.run_after END,
+            delivered_at = CASE held.outcome WHEN 'delivered' THEN moment ELSE delivery.delivered_at END,
+            attempt = delivery.attempt + CASE WHEN delivery.attempt = held.attempt_before THEN 1 ELSE 0 END,
+            delivery_attempts = delivery.delivery_attempts + 1,
+            attempts = delivery.attempts || (jsonb_build_object('number', delivery.delivery_attempts + 1) || held.report),
+            response_status = (held.report ->> 'response_status')::integer,
+            response_headers = nullif(held.report -> 'response_headers', 'null'),
+            response_body = held.report ->> 'response_body',
+            version = delivery.version + 1,
+            updated_at = greatest(moment, delivery.updated_at + interval '1 microsecond')
+        FROM held
+        WHERE delivery.id = held.id AND delivery.created_at = held.created_at
+        RETURNING delivery.id, delivery.webhook_id, delivery.response_status, held.outcome = 'delivered' AS succeeded
+    ),
+    news AS MATERIALIZED (
+        SELECT taken.webhook_id, bool_or(taken.succeeded) AS succeeded, count(*) FILTER (WHERE NOT taken.succeeded) AS failures,
+            coalesce(bool_or(taken.response_status = 410), false) AS gone
+        FROM taken GROUP BY taken.webhook_id
+    ),
+    noted AS MATERIALIZED (
+        SELECT news.* FROM webhooks AS hook JOIN news ON news.webhook_id = hook.id
+        WHERE news.failures > 0 OR hook.failing_since IS NOT NULL OR hook.last_success_at IS NULL
+            OR hook.last_success_at < moment - interval '1 s'
+        FOR NO KEY UPDATE OF hook SKIP LOCKED
+    ),
+    told AS (
+        UPDATE webhooks AS hook SET
+            last_success_at = CASE WHEN noted.succeeded THEN moment ELSE hook.last_success_at END,
+            last_failure_at = CASE WHEN noted.failures > 0 THEN moment ELSE hook.last_failure_at END,
+            failing_since = CASE WHEN NOT noted.succeeded THEN coalesce(hook.failing_since, moment) END,
+            failure_count = CASE WHEN noted.succeeded THEN 0 ELSE hook.failure_count + noted.failures END,
+            is_active = hook.is_active AND NOT noted.gone
+                AND (noted.succeeded OR hook.failing_since IS NULL OR hook.failing_since > moment - disable_after),
+            disabled_reason = CASE
+                WHEN NOT hook.is_active THEN hook.disabled_reason
+                WHEN noted.gone THEN 'gone'
+                WHEN NOT noted.succeeded AND hook.failing_since <= moment - disable_after THEN 'failing' END
+        FROM noted
+        WHERE hook.id = noted.webhook_id
+    )
+    SELECT taken.id FROM taken;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION complete_deliveries(uuid[],timestamp with time zone[],uuid[],uuid[],text[],double precision[],jsonb[],interval) TO ccb_worker;
+ALTER FUNCTION complete_deliveries(uuid[],timestamp with time zone[],uuid[],uuid[],text[],double precision[],jsonb[],interval) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.complete_health_check(id uuid, lease_token uuid, status text, http_status integer, latency_ms integer, error_message text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    completed record;
+BEGIN
+    UPDATE integration_health_checks
+    SET status = $3, http_status = $4, latency_ms = $5, error_message = $6, lease_token = NULL, lease_expires_at = NULL
+    WHERE id = $1 AND lease_token = $2 AND status = 'pending'
+    RETURNING organization_id, integration_id INTO completed;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    -- nobody looks further back
+    DELETE FROM integration_health_checks
+    WHERE id IN (
+        SELECT id FROM integration_health_checks
+        WHERE organization_id = completed.organization_id AND integration_id = completed.integration_id
+        ORDER BY created_at DESC, id DESC OFFSET 100
+    );
+    RETURN true;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION complete_health_check(uuid,uuid,text,integer,integer,text) TO ccb_worker;
+ALTER FUNCTION complete_health_check(uuid,uuid,text,integer,integer,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION complete_health_check(uuid,uuid,text,integer,integer,text) IS 'Reports on a check; false where its lease has gone to somebody else. An integration keeps its newest hundred.';
+
+CREATE OR REPLACE FUNCTION public.confirm_email(token_hash text, address text)
+ RETURNS TABLE(is_confirmed boolean, wait_seconds integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer := count_attempt($2, 50);
+    token record;
+BEGIN
+    IF seconds > 0 THEN
+        RETURN QUERY SELECT false, seconds;
+        RETURN;
+    END IF;
+    SELECT user_tokens.user_id, user_tokens.purpose, user_tokens.email, users.email AS present_email INTO token
+    FROM user_tokens JOIN users ON users.id = user_tokens.user_id
+    WHERE user_tokens.token_hash = $1 AND purpose IN ('verify_email', 'change_email')
+      AND used_at IS NULL AND expires_at > clock_timestamp() AND users.is_active AND users.deleted_at IS NULL
+      AND (purpose = 'change_email' OR lower(users.email) = lower(user_tokens.email))
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT false, 0;
+        RETURN;
+    END IF;
+    PERFORM set_config('app.current_user_id', token.user_id::text, true), take_back_attempt($2, 50);
+    IF token.purpose = 'change_email' THEN
+        -- whatever was mailed to the old address holds no longer
+        UPDATE user_tokens SET used_at = clock_timestamp() WHERE user_tokens.user_id = token.user_id AND used_at IS NULL;
+        INSERT INTO mail_messages (kind, recipient, user_id, details)
+        VALUES ('email_changed', token.present_email, token.user_id, jsonb_build_object('email', token.email));
+    ELSE
+        UPDATE user_tokens SET used_at = clock_timestamp() WHERE user_tokens.token_hash = $1;
+    END IF;
+    UPDATE users SET email = token.email, email_verified_at = clock_timestamp() WHERE id = token.user_id;
+    RETURN QUERY SELECT true, 0;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION confirm_email(text,text) TO ccb_service;
+ALTER FUNCTION confirm_email(text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION confirm_email(text,text) IS 'An address is its owner''s: the present one, or the new one that takes its place.';
+
+CREATE OR REPLACE FUNCTION public.count_address_request(address_hash text, requests_an_hour integer)
+ RETURNS TABLE(request_limit integer, remaining integer, reset_seconds integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY SELECT * FROM take_request($1, $2);
+END
+$function$;
+GRANT EXECUTE ON FUNCTION count_address_request(text,integer) TO ccb_service;
+ALTER FUNCTION count_address_request(text,integer) OWNER TO ccb_definer;
+
 CREATE OR REPLACE FUNCTION public.count_api_key_request(key_hash text)
  RETURNS TABLE(request_limit integer, remaining integer, reset_seconds integer)
  LANGUAGE plpgsql
@@ -1507,6 +2511,64 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION count_api_key_request(text) TO ccb_service;
 ALTER FUNCTION count_api_key_request(text) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.count_attempt(subject text, free_attempts integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    moment timestamptz := clock_timestamp();
+    counts boolean;
+BEGIN
+    INSERT INTO login_throttles AS throttle (subject, failures, updated_at) VALUES ($1, 1, moment)
+    ON CONFLICT ON CONSTRAINT pk_login_throttles DO UPDATE SET
+        failures = CASE WHEN throttle.updated_at < moment - interval '1 day' THEN 1 ELSE throttle.failures + 1 END,
+        updated_at = moment,
+        blocked_until = CASE
+            WHEN throttle.updated_at >= moment - interval '1 day' AND throttle.failures + 1 >= free_attempts
+            THEN moment + least(interval '1 hour', interval '1 second' * 2 ^ least(throttle.failures + 1 - free_attempts, 12))
+        END
+        -- under the row's lock: of attempts side by side, those behind the one that closes the door find it closed
+        WHERE throttle.blocked_until IS NULL OR throttle.blocked_until <= moment
+    RETURNING true INTO counts;
+    IF counts THEN
+        RETURN 0;
+    END IF;
+    RETURN coalesce((SELECT greatest(1, ceil(extract(epoch FROM throttle.blocked_until - moment)))::integer
+        FROM login_throttles AS throttle WHERE throttle.subject = $1), 1);
+END
+$function$;
+ALTER FUNCTION count_attempt(text,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION count_attempt(text,integer) IS 'Counts an attempt of a subject; gives the seconds to wait, 0 where it may go ahead.';
+
+CREATE OR REPLACE FUNCTION public.count_execution()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    today text := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    used integer;
+    allowed jsonb;
+BEGIN
+    UPDATE organizations AS organization
+    SET usage_stats = usage_stats || jsonb_build_object('executions', jsonb_build_object(
+        'day', today,
+        'count', 1 + CASE WHEN usage_stats #>> '{executions,day}' = today
+            THEN (usage_stats #>> '{executions,count}')::integer ELSE 0 END))
+    WHERE organization.id = NEW.organization_id
+    RETURNING (usage_stats #>> '{executions,count}')::integer, coalesce(limits -> 'executions_per_day',
+        (SELECT plans.limits -> 'executions_per_day' FROM plans WHERE plans.name = organization.plan))
+    INTO used, allowed;
+    PERFORM check_limit('executions_per_day', used, allowed);
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION count_execution() TO ccb_owner;
+ALTER FUNCTION count_execution() OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.count_session_request(token_hash text, requests_an_hour integer)
  RETURNS TABLE(request_limit integer, remaining integer, reset_seconds integer)
@@ -1539,6 +2601,47 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION count_template_use() TO ccb_owner;
 ALTER FUNCTION count_template_use() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.count_usage()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    resource text := TG_ARGV[0];
+    tenant uuid;
+    change integer := coalesce(TG_ARGV[1]::integer, 1);
+    used integer;
+    allowed jsonb;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        tenant := OLD.organization_id;
+        change := -1;
+    ELSE
+        tenant := NEW.organization_id;
+        IF tenant IS NULL THEN -- a key that reaches all of its owner's organizations
+            tenant := (SELECT id FROM organizations WHERE personal_user_id = NEW.user_id);
+        END IF;
+        IF TG_OP = 'UPDATE' AND TG_ARGV[1] IS NULL THEN
+            -- an IF of its own: members are not deleted softly and have no deleted_at
+            change := CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END;
+        END IF;
+    END IF;
+    UPDATE organizations AS organization
+    SET usage_stats = usage_stats || jsonb_build_object(resource, greatest(0, coalesce((usage_stats ->> resource)::integer, 0) + change))
+    WHERE organization.id = tenant
+    RETURNING (usage_stats ->> resource)::integer,
+        coalesce(limits -> resource, (SELECT plans.limits -> resource FROM plans WHERE plans.name = organization.plan))
+    INTO used, allowed;
+    IF change > 0 THEN
+        PERFORM check_limit(resource, used, allowed);
+    END IF;
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION count_usage() TO ccb_owner;
+ALTER FUNCTION count_usage() OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.cover_gaps(parent regclass)
  RETURNS void
@@ -1645,7 +2748,7 @@ BEGIN
     INSERT INTO organizations (name, slug, description, settings) VALUES ($1, $2, $3, coalesce($4, '{}'))
     RETURNING * INTO organization;
     INSERT INTO organization_members (organization_id, user_id, role) VALUES (organization.id, current_user_id(), 'owner');
-    RETURN NEXT organization;
+    RETURN QUERY SELECT * FROM organizations WHERE id = organization.id;
 END
 $function$;
 GRANT EXECUTE ON FUNCTION create_organization(text,text,text,jsonb) TO authenticated_users;
@@ -1717,6 +2820,169 @@ RETURN (NULLIF(current_setting('app.current_user_id'::text, true), ''::text))::u
 GRANT EXECUTE ON FUNCTION current_user_id() TO PUBLIC;
 COMMENT ON FUNCTION current_user_id() IS 'The acting user; NULL where the context was forgotten.';
 
+CREATE OR REPLACE FUNCTION public.delivery_queue()
+ RETURNS TABLE(due bigint, oldest double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(waiting.run_after)), 0)::double precision FROM (
+        SELECT run_after FROM webhook_deliveries WHERE status = 'pending' AND run_after <= clock_timestamp() LIMIT 1000000
+    ) AS waiting;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION delivery_queue() TO ccb_worker;
+ALTER FUNCTION delivery_queue() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.due_webhooks(after_organization uuid, most integer)
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+AS $function$
+DECLARE
+    nil CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    tenant uuid := coalesce(after_organization, nil);
+    tenants integer := 0;
+    is_second_round boolean := false;
+    hook uuid;
+    first_hook uuid;
+    hooks integer;
+    due_at timestamptz;
+    found uuid[] := '{}';
+BEGIN
+    WHILE cardinality(found) < most AND tenants < 4 * most LOOP
+        SELECT organization_id INTO tenant FROM webhook_deliveries
+        WHERE status = 'pending' AND organization_id > tenant ORDER BY organization_id LIMIT 1;
+        IF tenant IS NULL OR is_second_round AND tenant > after_organization THEN
+            EXIT WHEN is_second_round OR after_organization IS NULL;
+            is_second_round := true;
+            tenant := nil;
+            CONTINUE;
+        END IF;
+        tenants := tenants + 1;
+        first_hook := gen_random_uuid();
+        FOR half IN 1..2 LOOP
+            hook := CASE half WHEN 1 THEN first_hook ELSE nil END;
+            hooks := 0;
+            WHILE hooks < 64 LOOP
+                SELECT webhook_id, run_after INTO hook, due_at FROM webhook_deliveries
+                WHERE status = 'pending' AND organization_id = tenant AND webhook_id > hook
+                ORDER BY webhook_id, run_after LIMIT 1;
+                EXIT WHEN hook IS NULL OR half = 2 AND hook > first_hook;
+                hooks := hooks + 1;
+                IF due_at <= clock_timestamp() THEN
+                    found := found || hook;
+                END IF;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+    RETURN found;
+END
+$function$;
+ALTER FUNCTION due_webhooks(uuid,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION due_webhooks(uuid,integer) IS 'Webhooks with something due, round robin; a step for each webhook that has anything waiting.';
+
+CREATE OR REPLACE FUNCTION public.end_sessions(user_id uuid, kept_session_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE user_sessions SET ended_at = clock_timestamp()
+    WHERE user_sessions.user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $2;
+END
+$function$;
+ALTER FUNCTION end_sessions(uuid,uuid) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.event_horizon()
+ RETURNS xid8
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN coalesce(
+        transaction_offset() + pg_snapshot_xmin(pg_current_snapshot())::text::bigint, next_transaction_offset())::text::xid8;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION event_horizon() TO authenticated_users;
+ALTER FUNCTION event_horizon() OWNER TO ccb_definer;
+COMMENT ON FUNCTION event_horizon() IS 'Every event below it is there for all to see: none will be added.';
+
+CREATE OR REPLACE FUNCTION public.event_transaction_id()
+ RETURNS xid8
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    here bigint := transaction_offset();
+BEGIN
+    IF here IS NULL THEN
+        -- the first ones to write wait for the very first
+        INSERT INTO event_clocks (system_identifier, relation, transaction_offset)
+        SELECT control.system_identifier, 'event_clocks'::regclass, next_transaction_offset()
+        FROM pg_control_system() AS control
+        ON CONFLICT DO NOTHING;
+        here := transaction_offset();
+    END IF;
+    RETURN (here + pg_current_xact_id()::text::bigint)::text::xid8;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION event_transaction_id() TO ccb_owner;
+ALTER FUNCTION event_transaction_id() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.execution_statuses_after(status text)
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (status IS NULL) THEN ARRAY['pending'::text, 'running'::text] WHEN (status = 'pending'::text) THEN ARRAY['cancelled'::text, 'failed'::text, 'running'::text] WHEN (status = 'running'::text) THEN ARRAY['cancelled'::text, 'completed'::text, 'failed'::text] ELSE ARRAY[]::text[] END;
+GRANT EXECUTE ON FUNCTION execution_statuses_after(text) TO PUBLIC;
+COMMENT ON FUNCTION execution_statuses_after(text) IS 'Where an execution of an integration can go from a status; from NULL, how it may start (ruling 14).';
+
+CREATE OR REPLACE FUNCTION public.expect_operator(permission text)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NOT (operator_permits($1) OR pg_has_role(session_user, 'ccb_owner', 'MEMBER')) THEN
+        RAISE EXCEPTION 'this needs the permission %', $1 USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION expect_operator(text) TO authenticated_users, ccb_observer, ccb_owner;
+ALTER FUNCTION expect_operator(text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION expect_operator(text) IS 'Refuses whoever is neither an operator with this permission nor logged in as the administrator.';
+
+CREATE OR REPLACE FUNCTION public.extend_delivery_leases(ids uuid[], lease_tokens uuid[], lease_seconds double precision)
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    UPDATE webhook_delivery_leases AS lease SET lease_expires_at = clock_timestamp() + lease_seconds * interval '1 s'
+    FROM unnest(ids, lease_tokens) AS held (id, lease_token)
+    WHERE lease.delivery_id = held.id AND lease.lease_token = held.lease_token
+    RETURNING lease.delivery_id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION extend_delivery_leases(uuid[],uuid[],double precision) TO ccb_worker;
+ALTER FUNCTION extend_delivery_leases(uuid[],uuid[],double precision) OWNER TO ccb_definer;
+
 CREATE OR REPLACE FUNCTION public.fellow_members()
  RETURNS SETOF uuid
  LANGUAGE plpgsql
@@ -1754,6 +3020,42 @@ $function$;
 GRANT EXECUTE ON FUNCTION find_user(text) TO authenticated_users;
 ALTER FUNCTION find_user(text) OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.guard_invitation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    lacking text[];
+BEGIN
+    IF current_user_id() IS NULL THEN
+        RETURN NEW;
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM organization_members
+        WHERE organization_id = NEW.organization_id AND user_id = current_user_id() AND role_rank(role) >= role_rank(NEW.role)
+    ) THEN
+        RAISE EXCEPTION 'this needs a higher role' USING ERRCODE = 'CB006';
+    END IF;
+    SELECT array_agg(wanted) INTO lacking FROM jsonb_array_elements_text(NEW.permissions) AS wanted
+    WHERE NOT NEW.organization_id = ANY (ARRAY(SELECT permitted_organizations(wanted)));
+    IF lacking IS NOT NULL THEN
+        RAISE EXCEPTION 'nobody gives what they do not have: %', array_to_string(lacking, ', ') USING ERRCODE = 'CB006';
+    END IF;
+    IF EXISTS (
+        SELECT FROM organization_members WHERE organization_id = NEW.organization_id AND user_id = find_user(NEW.email)
+    ) THEN
+        RAISE EXCEPTION 'a member already' USING ERRCODE = 'unique_violation',
+            CONSTRAINT = 'uq_organization_members_organization_id_user_id';
+    END IF;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION guard_invitation() TO ccb_owner;
+ALTER FUNCTION guard_invitation() OWNER TO ccb_definer;
+COMMENT ON FUNCTION guard_invitation() IS 'As guard_membership(): nobody invites above their own rank, nor gives a permission they lack.';
+
 CREATE OR REPLACE FUNCTION public.guard_membership()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1762,6 +3064,7 @@ CREATE OR REPLACE FUNCTION public.guard_membership()
 AS $function$
 DECLARE
     tenant uuid := CASE WHEN TG_OP = 'DELETE' THEN OLD.organization_id ELSE NEW.organization_id END;
+    actor uuid := current_user_id();
     actor_rank integer;
     touched_rank integer;
     lacking text[];
@@ -1771,37 +3074,102 @@ BEGIN
     IF TG_OP = 'INSERT' AND NOT EXISTS (SELECT FROM organization_members WHERE organization_id = tenant) THEN
         RETURN NEW; -- the first owner
     END IF;
+    IF TG_OP = 'INSERT' AND NEW.user_id = actor THEN
+        actor := coalesce(NEW.invited_by, actor);
+    END IF;
 
-    actor_rank := (SELECT role_rank(role) FROM organization_members
-        WHERE organization_id = tenant AND user_id = current_user_id());
+    actor_rank := (SELECT role_rank(role) FROM organization_members WHERE organization_id = tenant AND user_id = actor);
     touched_rank := greatest(
         CASE WHEN TG_OP <> 'INSERT' THEN role_rank(OLD.role) END,
         CASE WHEN TG_OP <> 'DELETE' THEN role_rank(NEW.role) END);
-    IF current_user_id() IS NOT NULL AND coalesce(actor_rank, 0) < touched_rank THEN
+    IF actor IS NOT NULL AND coalesce(actor_rank, 0) < touched_rank THEN
         RAISE EXCEPTION 'this needs a higher role' USING ERRCODE = 'CB006';
     END IF;
 
-    IF TG_OP <> 'DELETE' THEN
+    IF TG_OP <> 'DELETE' AND actor IS NOT NULL THEN
         SELECT array_agg(wanted) INTO lacking FROM jsonb_array_elements_text(NEW.permissions) AS wanted
         WHERE (TG_OP = 'INSERT' OR NOT OLD.permissions ? wanted)
-          AND NOT tenant = ANY (ARRAY(SELECT permitted_organizations(wanted)));
-        IF current_user_id() IS NOT NULL AND lacking IS NOT NULL THEN
+          AND NOT CASE WHEN actor = current_user_id() THEN tenant = ANY (ARRAY(SELECT permitted_organizations(wanted)))
+              ELSE member_permits(tenant, actor, wanted) END;
+        IF lacking IS NOT NULL THEN
             RAISE EXCEPTION 'nobody gives what they do not have: %', array_to_string(lacking, ', ')
                 USING ERRCODE = 'CB006';
         END IF;
     END IF;
 
-    IF TG_OP <> 'INSERT' AND OLD.role = 'owner' AND (TG_OP = 'DELETE' OR NEW.role <> 'owner') AND NOT EXISTS (
-        SELECT FROM organization_members
-        WHERE organization_id = tenant AND role = 'owner' AND user_id <> OLD.user_id
-    ) THEN
-        RAISE EXCEPTION 'an organization keeps at least one owner' USING ERRCODE = 'CB002';
+    IF TG_OP <> 'INSERT' AND OLD.role = 'owner' AND (TG_OP = 'DELETE' OR NEW.role <> 'owner') THEN
+        IF NOT EXISTS (
+            SELECT FROM organization_members
+            WHERE organization_id = tenant AND role = 'owner' AND user_id <> OLD.user_id
+        ) THEN
+            RAISE EXCEPTION 'an organization keeps at least one owner' USING ERRCODE = 'CB002';
+        END IF;
+        IF EXISTS (SELECT FROM organizations WHERE id = tenant AND personal_user_id = OLD.user_id) THEN
+            RAISE EXCEPTION 'a personal organization keeps its owner' USING ERRCODE = 'CB002';
+        END IF;
     END IF;
     RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
 END
 $function$;
 GRANT EXECUTE ON FUNCTION guard_membership() TO ccb_owner;
 ALTER FUNCTION guard_membership() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.inbound_hook_secrets(webhook_id uuid)
+ RETURNS TABLE(secret text, previous_secret text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT hook.secret, CASE WHEN hook.previous_secret_expires_at > clock_timestamp() THEN hook.previous_secret END
+    FROM webhooks AS hook
+    JOIN integrations AS integration ON integration.id = hook.integration_id
+    JOIN organizations AS organization ON organization.id = hook.organization_id
+    WHERE hook.id = $1 AND hook.is_active AND hook.secret IS NOT NULL
+      AND hook.deleted_at IS NULL AND integration.deleted_at IS NULL AND organization.deleted_at IS NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION inbound_hook_secrets(uuid) TO ccb_service;
+ALTER FUNCTION inbound_hook_secrets(uuid) OWNER TO ccb_definer;
+COMMENT ON FUNCTION inbound_hook_secrets(uuid) IS 'The encrypted secrets that a call of this webhook may be signed with; no row for one that takes no calls.';
+
+CREATE OR REPLACE FUNCTION public.integration_execution_status_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    origin text := CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END;
+BEGIN
+    IF TG_OP = 'INSERT' AND EXISTS (
+        SELECT FROM integrations
+        WHERE organization_id = NEW.organization_id AND id = NEW.integration_id
+          AND (deleted_at IS NOT NULL OR status = 'deprecated')
+    ) THEN
+        RAISE EXCEPTION 'an integration that is deleted or deprecated does not run' USING ERRCODE = 'CB019';
+    END IF;
+    -- one that has ended stays as it is; saying its end again changes nothing
+    IF origin = NEW.status AND to_jsonb(OLD) - ARRAY['updated_at', 'version'] = to_jsonb(NEW) - ARRAY['updated_at', 'version'] THEN
+        RETURN NEW;
+    END IF;
+    IF NOT NEW.status = ANY (execution_statuses_after(origin)) THEN
+        RAISE EXCEPTION 'an execution cannot move from % to %', coalesce(origin, 'nothing'), NEW.status
+            USING ERRCODE = 'CB001', DETAIL = json_build_object(
+                'from', origin, 'to', NEW.status, 'allowed', execution_statuses_after(origin))::text;
+    END IF;
+    IF NEW.status IN ('completed', 'failed', 'cancelled') THEN
+        NEW.completed_at := clock_timestamp();
+        -- whoever ran it may have measured it; a month in milliseconds is more than an integer holds
+        NEW.duration_ms := coalesce(NEW.duration_ms,
+            greatest(0, least(2147483647, extract(epoch FROM NEW.completed_at - NEW.started_at) * 1000))::integer);
+    END IF;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION integration_execution_status_change() TO ccb_owner;
+ALTER FUNCTION integration_execution_status_change() OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.integration_status_change()
  RETURNS trigger
@@ -1831,6 +3199,38 @@ $function$;
 GRANT EXECUTE ON FUNCTION integration_status_change() TO ccb_owner;
 ALTER FUNCTION integration_status_change() OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.interpolated(sorted numeric[], shares numeric[])
+ RETURNS numeric[]
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT ((interpolated.sorted)[(below.low + 1)] + (((interpolated.sorted)[((ceil(exact.place))::integer + 1)] - (interpolated.sorted)[(below.low + 1)]) * (exact.place - (below.low)::numeric))) FROM ((unnest(interpolated.shares) WITH ORDINALITY wanted(share, number) CROSS JOIN LATERAL (SELECT (wanted.share * ((cardinality(interpolated.sorted) - 1))::numeric) AS place) exact) CROSS JOIN LATERAL (SELECT (floor(exact.place))::integer AS low) below) ORDER BY wanted.number);
+GRANT EXECUTE ON FUNCTION interpolated(numeric[],numeric[]) TO PUBLIC;
+COMMENT ON FUNCTION interpolated(numeric[],numeric[]) IS 'Percentiles of sorted values; shares are between 0 and 1.';
+
+CREATE OR REPLACE FUNCTION public.is_webhook_filter(filter text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    skeleton text;
+BEGIN
+    -- as PostgreSQL spells it, without the contents of its strings and names
+    skeleton := regexp_replace(filter::jsonpath::text, '"(\\.|[^"\\])*"', '""', 'g');
+    RETURN length(filter) <= 1000
+        AND skeleton !~ '\?|\*\*|,|like_regex'
+        AND NOT EXISTS (
+            SELECT FROM regexp_split_to_table(skeleton, '&&|\|\|') AS part WHERE part ~ '[$@].*[$@]')
+        -- a predicate has one answer, whatever it is asked of; a path finds things or nothing
+        AND (SELECT count(*) = 1 AND bool_and(jsonb_typeof(answer) IN ('boolean', 'null'))
+            FROM jsonb_path_query('{}', filter::jsonpath, '{}', true) AS answer);
+EXCEPTION WHEN OTHERS THEN
+    RETURN false; -- not a path at all
+END
+$function$;
+GRANT EXECUTE ON FUNCTION is_webhook_filter(text) TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION public.jsonb_merge_patch(target jsonb, patch jsonb)
  RETURNS jsonb
  LANGUAGE plpgsql
@@ -1852,6 +3252,23 @@ BEGIN
 END
 $function$;
 GRANT EXECUTE ON FUNCTION jsonb_merge_patch(jsonb,jsonb) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.keep_definition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO workflow_versions (organization_id, workflow_id, version_number, version, definition, created_by)
+    VALUES (NEW.organization_id, NEW.id, NEW.definition_version, NEW.version, NEW.definition,
+        coalesce(current_user_id(), NEW.created_by));
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION keep_definition() TO ccb_owner;
+ALTER FUNCTION keep_definition() OWNER TO ccb_definer;
+COMMENT ON FUNCTION keep_definition() IS 'Keeps each definition of a workflow as a version.';
 
 CREATE OR REPLACE FUNCTION public.key_permits(permission text)
  RETURNS boolean
@@ -1884,6 +3301,109 @@ GRANT EXECUTE ON FUNCTION member_organizations(text) TO authenticated_users;
 ALTER FUNCTION member_organizations(text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION member_organizations(text) IS 'Organizations of which the caller is a member in whatever role, where the credential lets the permission through: what authors may do with their own.';
 
+CREATE OR REPLACE FUNCTION public.member_permits(organization_id uuid, user_id uuid, permission text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM organization_members AS member
+        WHERE member.organization_id = $1 AND member.user_id = $2 AND (member.permissions ? $3 OR EXISTS (
+            SELECT FROM permissions AS known
+            JOIN role_permissions AS given ON given.permission_id = known.id
+            WHERE known.name = $3 AND given.role = member.role)));
+END
+$function$;
+ALTER FUNCTION member_permits(uuid,uuid,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION member_permits(uuid,uuid,text) IS 'Whether a member other than the caller holds a permission; permitted_organizations() asks for the caller.';
+
+CREATE OR REPLACE FUNCTION public.metric_buckets(metric_name text, organization_id uuid, integration_id uuid, labels jsonb, recorded_after timestamp with time zone, recorded_before timestamp with time zone, width interval, grouping_labels text[], shares numeric[], most integer)
+ RETURNS TABLE(bucket timestamp with time zone, grouped text[], count bigint, sum numeric, avg numeric, min numeric, max numeric, percentiles numeric[])
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'on'
+ SET work_mem TO '32MB'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    tenants uuid[] := ARRAY(
+        SELECT permitted FROM permitted_organizations('metrics:read') AS permitted WHERE $2 IS NULL OR permitted = $2);
+    first_bucket timestamptz := date_bin($7, $5, timestamptz '2001-01-01'); -- a Monday, so that weeks begin on one
+BEGIN
+    -- twice, because sorted values would have every grouping sorted, wanted or not
+    IF $9 IS NULL THEN
+        RETURN QUERY
+        SELECT starts.moment, ARRAY[found.label_1, found.label_2, found.label_3], found.count, found.sum, found.avg,
+            found.min, found.max, NULL::numeric[]
+        FROM generate_series(first_bucket, $6 - interval '1 microsecond', $7) AS starts (moment)
+        CROSS JOIN LATERAL (
+            SELECT (metrics.labels ->> $8[1]) COLLATE "C" AS label_1, (metrics.labels ->> $8[2]) COLLATE "C" AS label_2,
+                (metrics.labels ->> $8[3]) COLLATE "C" AS label_3,
+                count(*), sum(metrics.value), avg(metrics.value), min(metrics.value), max(metrics.value)
+            FROM metrics
+            WHERE metrics.organization_id = ANY (tenants) AND metrics.metric_name = $1
+              AND metrics.recorded_at >= $5 AND metrics.recorded_at < $6
+              AND metrics.recorded_at >= starts.moment AND metrics.recorded_at < starts.moment + $7
+              AND ($3 IS NULL OR metrics.integration_id = $3)
+              AND ($4 IS NULL OR metrics.labels @> $4)
+            GROUP BY 1, 2, 3
+        ) AS found
+        ORDER BY 1, 2 LIMIT most;
+    ELSE
+        RETURN QUERY
+        SELECT starts.moment, ARRAY[found.label_1, found.label_2, found.label_3], found.count, found.sum, found.avg,
+            found.min, found.max, interpolated(found.sorted, $9)
+        FROM generate_series(first_bucket, $6 - interval '1 microsecond', $7) AS starts (moment)
+        CROSS JOIN LATERAL (
+            SELECT (metrics.labels ->> $8[1]) COLLATE "C" AS label_1, (metrics.labels ->> $8[2]) COLLATE "C" AS label_2,
+                (metrics.labels ->> $8[3]) COLLATE "C" AS label_3,
+                count(*), sum(metrics.value), avg(metrics.value), min(metrics.value), max(metrics.value),
+                array_agg(metrics.value ORDER BY metrics.value) AS sorted
+            FROM metrics
+            WHERE metrics.organization_id = ANY (tenants) AND metrics.metric_name = $1
+              AND metrics.recorded_at >= $5 AND metrics.recorded_at < $6
+              AND metrics.recorded_at >= starts.moment AND metrics.recorded_at < starts.moment + $7
+              AND ($3 IS NULL OR metrics.integration_id = $3)
+              AND ($4 IS NULL OR metrics.labels @> $4)
+            GROUP BY 1, 2, 3
+        ) AS found
+        ORDER BY 1, 2 LIMIT most;
+    END IF;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION metric_buckets(text,uuid,uuid,jsonb,timestamp with time zone,timestamp with time zone,interval,text[],numeric[],integer) TO authenticated_users;
+ALTER FUNCTION metric_buckets(text,uuid,uuid,jsonb,timestamp with time zone,timestamp with time zone,interval,text[],numeric[],integer) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.move_workflow_steps()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NEW.status = 'cancelled' THEN
+        UPDATE workflow_step_executions SET status = 'cancelled'
+        WHERE workflow_execution_id = NEW.id AND organization_id = NEW.organization_id
+          AND status IN ('pending', 'waiting', 'suspended');
+    ELSIF NEW.status = 'pending' AND OLD.status IN ('cancelled', 'faulted') THEN
+        UPDATE workflow_step_executions
+        SET status = 'pending', error_message = NULL, output_data = NULL, duration_ms = NULL, run_after = NULL,
+            lease_token = NULL, lease_expires_at = NULL, retry_count = retry_count + 1
+        WHERE workflow_execution_id = NEW.id AND organization_id = NEW.organization_id
+          AND status IN ('cancelled', 'faulted');
+    END IF;
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION move_workflow_steps() TO PUBLIC;
+COMMENT ON FUNCTION move_workflow_steps() IS 'Cancels and retries the steps of an execution along with it.';
+
 CREATE OR REPLACE FUNCTION public.newest_migration()
  RETURNS integer
  LANGUAGE sql
@@ -1893,6 +3413,35 @@ AS $function$
     SELECT coalesce(max(number), 0) FROM schema_migrations
 $function$;
 GRANT EXECUTE ON FUNCTION newest_migration() TO ccb_service, ccb_worker;
+
+CREATE OR REPLACE FUNCTION public.next_transaction_offset()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN (SELECT coalesce(max(clock.transaction_offset) + 10000000000000, 0) FROM event_clocks AS clock);
+END
+$function$;
+ALTER FUNCTION next_transaction_offset() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.note_last_execution()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE integrations SET last_execution_at = NEW.started_at
+    WHERE organization_id = NEW.organization_id AND id = NEW.integration_id
+      AND (last_execution_at IS NULL OR last_execution_at < NEW.started_at);
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION note_last_execution() TO ccb_owner;
+ALTER FUNCTION note_last_execution() OWNER TO ccb_definer;
+COMMENT ON FUNCTION note_last_execution() IS 'When the newest execution that has ended began, as integration_stats counts it too.';
 
 CREATE OR REPLACE FUNCTION public.notify_event()
  RETURNS trigger
@@ -1915,6 +3464,155 @@ BEGIN
 END
 $function$;
 GRANT EXECUTE ON FUNCTION notify_event() TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.number_definition()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    NEW.definition_version := CASE WHEN TG_OP = 'INSERT' THEN 1
+        ELSE OLD.definition_version + (NEW.definition IS DISTINCT FROM OLD.definition)::integer END;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION number_definition() TO PUBLIC;
+COMMENT ON FUNCTION number_definition() IS 'Numbers the definitions of a workflow, whatever the statement says.';
+
+CREATE OR REPLACE FUNCTION public.observation()
+ RETURNS TABLE(sees_everybody boolean, has_statement_statistics boolean, statistics_since timestamp with time zone, is_standby boolean, connections integer, max_connections integer)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+        current_setting('pg_stat_statements.max', true) IS NOT NULL AND to_regclass('pg_stat_statements') IS NOT NULL,
+        (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()),
+        pg_is_in_recovery(),
+        (SELECT sum(numbackends)::integer FROM pg_stat_database),
+        current_setting('max_connections')::integer;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION observation() TO authenticated_users, ccb_owner;
+ALTER FUNCTION observation() OWNER TO ccb_observer;
+COMMENT ON FUNCTION observation() IS 'What the reports can see here, and since when.';
+
+CREATE OR REPLACE FUNCTION public.operational_gauges()
+ RETURNS TABLE(gauge text, label text, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE queues (name, depth, oldest) AS (
+        SELECT 'deliveries', due, oldest FROM delivery_queue()
+        UNION ALL
+        SELECT 'executions', count(*), extract(epoch FROM clock_timestamp() - min(created_at)) FROM (
+            SELECT created_at FROM workflow_executions
+            WHERE status IN ('pending', 'running') AND status = 'pending' -- the first as the index has it
+            LIMIT 1000000
+        ) AS waiting
+        UNION ALL
+        SELECT 'mail', count(*), extract(epoch FROM clock_timestamp() - min(run_after)) FROM (
+            SELECT run_after FROM mail_messages WHERE status = 'pending' AND run_after <= clock_timestamp() LIMIT 1000000
+        ) AS waiting
+        UNION ALL
+        SELECT 'health_checks', count(*), extract(epoch FROM clock_timestamp() - min(run_after)) FROM (
+            SELECT run_after FROM integration_health_checks WHERE status = 'pending' AND run_after <= clock_timestamp() LIMIT 1000000
+        ) AS waiting
+    ), tasks (task) AS (
+        (SELECT runs.task FROM maintenance_runs AS runs ORDER BY runs.task LIMIT 1)
+        UNION ALL
+        SELECT (SELECT runs.task FROM maintenance_runs AS runs WHERE runs.task > tasks.task ORDER BY runs.task LIMIT 1)
+        FROM tasks WHERE tasks.task IS NOT NULL
+    )
+    SELECT 'queue_depth', name, depth::double precision FROM queues
+    UNION ALL
+    SELECT 'queue_oldest_seconds', name, coalesce(oldest, 0)::double precision FROM queues
+    UNION ALL
+    SELECT 'partitions_ahead_months', NULL, min(months_ahead) FROM partition_horizons()
+    UNION ALL
+    SELECT 'backup_age_seconds', NULL, extract(epoch FROM clock_timestamp() - max(created_at))::double precision
+    FROM backups HAVING count(*) > 0
+    UNION ALL
+    SELECT 'maintenance_age_seconds', tasks.task, extract(epoch FROM clock_timestamp() - last.ended_at)::double precision
+    FROM tasks CROSS JOIN LATERAL (
+        SELECT runs.ended_at FROM maintenance_runs AS runs
+        WHERE runs.task = tasks.task AND runs.outcome = 'succeeded' ORDER BY runs.started_at DESC LIMIT 1
+    ) AS last
+    UNION ALL
+    SELECT 'maintenance_failing', tasks.task, (last.outcome = 'failed')::integer::double precision
+    FROM tasks CROSS JOIN LATERAL (
+        SELECT runs.outcome FROM maintenance_runs AS runs
+        WHERE runs.task = tasks.task AND runs.outcome IN ('succeeded', 'failed') ORDER BY runs.started_at DESC LIMIT 1
+    ) AS last
+    UNION ALL
+    SELECT 'replication_lag_bytes', lag.name, max(lag.lag_bytes)::double precision
+    FROM replication_lags() AS lag WHERE lag.kind <> 'slot' AND lag.lag_bytes IS NOT NULL GROUP BY lag.name
+    UNION ALL
+    SELECT 'replication_lag_seconds', lag.name, max(coalesce(lag.lag_seconds, 0))
+    FROM replication_lags() AS lag WHERE lag.kind <> 'slot' GROUP BY lag.name
+    UNION ALL
+    SELECT 'replication_slot_retained_bytes', lag.name, lag.lag_bytes::double precision
+    FROM replication_lags() AS lag WHERE lag.kind = 'slot' AND lag.lag_bytes IS NOT NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION operational_gauges() TO ccb_service;
+ALTER FUNCTION operational_gauges() OWNER TO ccb_definer;
+COMMENT ON FUNCTION operational_gauges() IS 'What /metrics tells of the database: numbers only, of no tenant in particular.';
+
+CREATE OR REPLACE FUNCTION public.operator_permits(permission text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN EXISTS (SELECT FROM user_permissions AS given WHERE given.user_id = current_user_id() AND given.permission = $1)
+        AND (current_permissions() IS NULL OR $1 = ANY (current_permissions()))
+        AND current_organization_id() IS NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION operator_permits(text) TO authenticated_users;
+ALTER FUNCTION operator_permits(text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION operator_permits(text) IS 'Whether the caller is an operator with this permission. An API key has to name it: no wildcard stands for it, and a key that is bound to one organization reaches no further.';
+
+CREATE OR REPLACE FUNCTION public.partition_horizons()
+ RETURNS TABLE(table_name text, partitions bigint, oldest_month timestamp with time zone, covered_until timestamp with time zone, months_ahead double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH ranges AS (
+        SELECT pg_class.relname::text AS parent, month.lower_bound, month.upper_bound
+        FROM pg_partitioned_table
+        JOIN pg_class ON pg_class.oid = partrelid
+        LEFT JOIN LATERAL partition_ranges(partrelid) AS month ON month.is_month
+        WHERE relnamespace = 'public'::regnamespace
+    ), covered AS (
+        -- the end of the months that follow one another without a gap from this one on
+        SELECT parent, count(lower_bound) AS months, min(lower_bound) AS oldest, CASE
+            WHEN bool_or(lower_bound <= CURRENT_TIMESTAMP AND upper_bound > CURRENT_TIMESTAMP) THEN (
+                SELECT min(last.upper_bound) FROM ranges AS last
+                WHERE last.parent = ranges.parent AND last.upper_bound > CURRENT_TIMESTAMP
+                  AND NOT EXISTS (SELECT FROM ranges AS next WHERE next.parent = last.parent AND next.lower_bound = last.upper_bound))
+            ELSE CURRENT_TIMESTAMP END AS until
+        FROM ranges GROUP BY parent
+    )
+    SELECT covered.parent, covered.months, covered.oldest, covered.until,
+        (extract(epoch FROM covered.until - CURRENT_TIMESTAMP) / 86400 / 30.4375)::double precision
+    FROM covered;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION partition_horizons() TO ccb_definer;
+ALTER FUNCTION partition_horizons() OWNER TO ccb_observer;
+COMMENT ON FUNCTION partition_horizons() IS 'How far ahead months have partitions of their own; beyond that rows fall into fillers.';
 
 CREATE OR REPLACE FUNCTION public.partition_ranges(parent regclass)
  RETURNS TABLE(partition regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone, is_month boolean)
@@ -1980,6 +3678,112 @@ $function$;
 GRANT EXECUTE ON FUNCTION personal_organization_id() TO authenticated_users;
 ALTER FUNCTION personal_organization_id() OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.pin_workflow_version()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    NEW.workflow_version_number := (SELECT definition_version FROM workflows
+        WHERE id = NEW.workflow_id AND organization_id = NEW.organization_id);
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION pin_workflow_version() TO ccb_owner;
+ALTER FUNCTION pin_workflow_version() OWNER TO ccb_definer;
+COMMENT ON FUNCTION pin_workflow_version() IS 'An execution that names a workflow and no version runs the present one.';
+
+CREATE OR REPLACE FUNCTION public.queue_invitation(invitation_id uuid, secret bytea)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer := (
+        SELECT count_attempt(encode(sha256(convert_to('invitation ' || lower(email), 'UTF8')), 'hex'), 20)
+        FROM organization_invitations WHERE id = $1);
+BEGIN
+    IF seconds = 0 THEN
+        INSERT INTO mail_messages (kind, recipient, invitation_id, token_hash, secret, details)
+        SELECT 'invitation', invitation.email, invitation.id, invitation.token_hash, $2, jsonb_build_object(
+            'organization', organization.name, 'inviter', inviter.name, 'role', invitation.role,
+            'expires_at', invitation.expires_at)
+        FROM organization_invitations AS invitation
+        JOIN organizations AS organization ON organization.id = invitation.organization_id
+        JOIN users AS inviter ON inviter.id = current_user_id()
+        WHERE invitation.id = $1 AND invitation.organization_id = ANY (ARRAY(
+            SELECT permitted_organizations('members:create') UNION SELECT permitted_organizations('members:update')));
+    END IF;
+    RETURN seconds;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION queue_invitation(uuid,bytea) TO authenticated_users;
+ALTER FUNCTION queue_invitation(uuid,bytea) OWNER TO ccb_definer;
+COMMENT ON FUNCTION queue_invitation(uuid,bytea) IS 'Queues the mail of an invitation that was made or renewed; gives the seconds to wait instead.';
+
+CREATE OR REPLACE FUNCTION public.queue_verification(email text, token_hash text, secret bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    INSERT INTO mail_messages (kind, recipient, user_id, token_hash, secret)
+    VALUES ('verify_email', $1, current_user_id(), $2, $3);
+END
+$function$;
+GRANT EXECUTE ON FUNCTION queue_verification(text,text,bytea) TO ccb_service;
+ALTER FUNCTION queue_verification(text,text,bytea) OWNER TO ccb_definer;
+COMMENT ON FUNCTION queue_verification(text,text,bytea) IS 'Follows register_user() in its transaction.';
+
+CREATE OR REPLACE FUNCTION public.queue_webhook_deliveries()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    concerned uuid := NEW.metadata ->> 'integration_id';
+    hook record;
+    body jsonb;
+    delay integer;
+BEGIN
+    FOR hook IN
+        SELECT webhooks.id, webhooks.filter, webhooks.is_active FROM webhooks
+        WHERE webhooks.organization_id = NEW.organization_id
+          AND webhooks.deleted_at IS NULL
+          AND webhooks.events && ARRAY['*', NEW.event_type::text, NEW.aggregate_type || '.*']
+          AND (webhooks.integration_id = concerned OR concerned IS NULL AND EXISTS (
+              SELECT FROM integrations WHERE integrations.id = webhooks.integration_id AND integrations.deleted_at IS NULL))
+    LOOP
+        IF body IS NULL THEN
+            body := jsonb_build_object(
+                'type', NEW.event_type,
+                'timestamp', to_char(NEW.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                'data', jsonb_build_object(
+                    'event_id', NEW.id, 'organization_id', NEW.organization_id, 'integration_id', concerned,
+                    'aggregate_type', NEW.aggregate_type, 'aggregate_id', NEW.aggregate_id, 'version', NEW.version,
+                    'created_by', NEW.created_by) || NEW.event_data);
+            delay := (SELECT (webhook_retry_seconds(settings))[1] FROM organizations WHERE id = NEW.organization_id);
+        END IF;
+        CONTINUE WHEN hook.filter IS NOT NULL AND NOT webhook_filter_matches(hook.filter, body);
+        INSERT INTO webhook_deliveries
+            (organization_id, webhook_id, event_type, payload, event_id, event_position, status, run_after, delivery_attempts)
+        VALUES (NEW.organization_id, hook.id, NEW.event_type, body, NEW.id, NEW.position,
+            CASE WHEN hook.is_active THEN 'pending' ELSE 'held' END, CURRENT_TIMESTAMP + make_interval(secs => delay), 0);
+        IF hook.is_active THEN
+            PERFORM pg_notify('webhook_deliveries',
+                json_build_object('organization', NEW.organization_id, 'webhook', hook.id)::text);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION queue_webhook_deliveries() TO ccb_owner;
+ALTER FUNCTION queue_webhook_deliveries() OWNER TO ccb_definer;
+
 CREATE OR REPLACE FUNCTION public.record_audit(action text, resource_type text, resource_id text, organization_id uuid, details jsonb, user_id uuid DEFAULT current_user_id())
  RETURNS void
  LANGUAGE plpgsql
@@ -1998,11 +3802,30 @@ $function$;
 ALTER FUNCTION record_audit(text,text,text,uuid,jsonb,uuid) OWNER TO ccb_definer;
 COMMENT ON FUNCTION record_audit(text,text,text,uuid,jsonb,uuid) IS 'Appends to audit_logs what happened, with the request''s address, agent and id.';
 
+CREATE OR REPLACE FUNCTION public.record_backup(name text, size_bytes bigint, sha256 text, is_verified boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:run');
+    INSERT INTO backups AS known (name, size_bytes, sha256) VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT uq_backups_name DO NOTHING;
+    IF is_verified THEN
+        UPDATE backups SET verified_at = clock_timestamp() WHERE backups.name = $1;
+    END IF;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION record_backup(text,bigint,text,boolean) TO ccb_owner;
+ALTER FUNCTION record_backup(text,bigint,text,boolean) OWNER TO ccb_definer;
+COMMENT ON FUNCTION record_backup(text,bigint,text,boolean) IS 'Called from the command line, by whoever makes a backup or has restored one elsewhere.';
+
 CREATE OR REPLACE FUNCTION public.record_event()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
 AS $function$
 DECLARE
     aggregate text := TG_ARGV[0];
@@ -2044,6 +3867,9 @@ BEGIN
                 'old_status', before ->> 'status', 'new_status', after ->> 'status', 'changed_by', current_user_id());
         ELSIF aggregate = 'integration_version' AND old_values ? 'is_active' THEN
             verb := CASE WHEN (after ->> 'is_active')::boolean THEN 'activated' ELSE 'deactivated' END;
+        ELSIF aggregate = 'webhook' AND old_values ? 'is_active' THEN
+            verb := CASE WHEN (after ->> 'is_active')::boolean THEN 'enabled' ELSE 'disabled' END;
+            event_data := event_data || jsonb_build_object('reason', after ->> 'disabled_reason');
         ELSIF before ->> 'password_hash' IS DISTINCT FROM after ->> 'password_hash' THEN
             verb := 'password_changed';
         ELSE
@@ -2067,7 +3893,8 @@ BEGIN
     VALUES (
         tenant, aggregate, aggregate_uuid(state ->> 'id'), aggregate || '.' || verb, event_data,
         jsonb_strip_nulls(jsonb_build_object(
-            'request_id', nullif(current_setting('app.request_id', true), ''), 'api_key_id', current_api_key_id())),
+            'request_id', nullif(current_setting('app.request_id', true), ''), 'api_key_id', current_api_key_id(),
+            'integration_id', CASE aggregate WHEN 'integration' THEN state ->> 'id' ELSE state ->> 'integration_id' END)),
         row_version, current_user_id(), moment
     );
     PERFORM record_audit(aggregate || '.' || verb, aggregate, state ->> 'id', tenant,
@@ -2092,6 +3919,91 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION record_login_failure(uuid,text) TO ccb_service;
 ALTER FUNCTION record_login_failure(uuid,text) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.record_password_failure()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM record_audit('user.password_refused', 'user', current_user_id()::text, personal_organization_id(),
+        '{"outcome": "refused"}');
+END
+$function$;
+GRANT EXECUTE ON FUNCTION record_password_failure() TO authenticated_users;
+ALTER FUNCTION record_password_failure() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.record_refusal(action text, resource_type text, resource_id text, organization_id uuid, named_type text, named_id text, details jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    tenant uuid := coalesce($4, (SELECT events.organization_id FROM events
+        WHERE aggregate_type = $5 AND aggregate_id = aggregate_uuid($6) LIMIT 1));
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM organization_members AS member WHERE member.organization_id = tenant AND member.user_id = current_user_id()
+    ) THEN
+        tenant := personal_organization_id();
+    END IF;
+    PERFORM record_audit($1, $2, $3, tenant, $7 || '{"outcome": "refused"}');
+END
+$function$;
+GRANT EXECUTE ON FUNCTION record_refusal(text,text,text,uuid,text,text,jsonb) TO authenticated_users;
+ALTER FUNCTION record_refusal(text,text,text,uuid,text,text,jsonb) OWNER TO ccb_definer;
+COMMENT ON FUNCTION record_refusal(text,text,text,uuid,text,text,jsonb) IS 'Appends to audit_logs what the caller tried and may not do.';
+
+CREATE OR REPLACE FUNCTION public.recount_usage(organization_id uuid)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    counted jsonb;
+    today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    person uuid;
+BEGIN
+    SELECT organizations.personal_user_id INTO person FROM organizations WHERE id = $1 FOR NO KEY UPDATE;
+    counted := jsonb_build_object(
+        'integrations', (SELECT count(*) FROM integrations WHERE organization_id = $1 AND deleted_at IS NULL),
+        'members', (SELECT count(*) FROM organization_members WHERE organization_id = $1),
+        'webhooks', (SELECT count(*) FROM webhooks WHERE organization_id = $1 AND deleted_at IS NULL),
+        'workflows', (SELECT count(*) FROM workflows WHERE organization_id = $1 AND deleted_at IS NULL),
+        'api_keys', (SELECT count(*) FROM api_keys WHERE deleted_at IS NULL AND rotated_to IS NULL
+            AND (organization_id = $1 OR organization_id IS NULL AND user_id = person)),
+        'executions', jsonb_build_object('day', today::text, 'count',
+            (SELECT count(*) FROM integration_executions WHERE organization_id = $1 AND started_at >= today AT TIME ZONE 'UTC')
+            + (SELECT count(*) FROM workflow_executions WHERE organization_id = $1 AND created_at >= today AT TIME ZONE 'UTC')));
+    UPDATE organizations SET usage_stats = counted WHERE id = $1;
+    RETURN counted;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION recount_usage(uuid) TO ccb_owner;
+ALTER FUNCTION recount_usage(uuid) OWNER TO ccb_definer;
+COMMENT ON FUNCTION recount_usage(uuid) IS 'Counts an organization''s usage anew, for rows that were loaded past the triggers.';
+
+CREATE OR REPLACE FUNCTION public.recover_deliveries()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    recovered integer;
+BEGIN
+    DELETE FROM webhook_delivery_leases WHERE delivery_id IN (
+        SELECT delivery_id FROM webhook_delivery_leases WHERE lease_expires_at < clock_timestamp() FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS recovered = ROW_COUNT;
+    RETURN recovered;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION recover_deliveries() TO ccb_worker;
+ALTER FUNCTION recover_deliveries() OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.refresh_materialized_views()
  RETURNS void
@@ -2164,6 +4076,479 @@ GRANT EXECUTE ON FUNCTION register_user(uuid,text,text,text) TO ccb_service;
 ALTER FUNCTION register_user(uuid,text,text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION register_user(uuid,text,text,text) IS 'A person with a personal organization; acts as that person from here on.';
 
+CREATE OR REPLACE FUNCTION public.release_deliveries(ids uuid[], lease_tokens uuid[])
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    DELETE FROM webhook_delivery_leases AS lease USING unnest(ids, lease_tokens) AS held (id, lease_token)
+    WHERE lease.delivery_id = held.id AND lease.lease_token = held.lease_token
+    RETURNING lease.delivery_id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION release_deliveries(uuid[],uuid[]) TO ccb_worker;
+ALTER FUNCTION release_deliveries(uuid[],uuid[]) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.replication_lags()
+ RETURNS TABLE(kind text, name text, state text, sync_state text, lag_bytes bigint, lag_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    here pg_lsn := CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END;
+BEGIN
+    RETURN QUERY
+    SELECT 'standby', standby.application_name, standby.state, standby.sync_state,
+        pg_wal_lsn_diff(here, standby.replay_lsn)::bigint, extract(epoch FROM standby.replay_lag)::double precision
+    FROM pg_stat_replication AS standby
+    UNION ALL
+    SELECT 'slot', slot.slot_name::text, CASE WHEN slot.active THEN 'active' ELSE 'inactive' END, NULL,
+        pg_wal_lsn_diff(here, slot.restart_lsn)::bigint, NULL
+    FROM pg_replication_slots AS slot
+    UNION ALL
+    -- of a primary that is idle nothing comes, which is no lag
+    SELECT 'this standby', current_setting('cluster_name'), 'recovery', NULL,
+        pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint,
+        CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::double precision
+    WHERE pg_is_in_recovery();
+END
+$function$;
+GRANT EXECUTE ON FUNCTION replication_lags() TO ccb_definer;
+ALTER FUNCTION replication_lags() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_backups()
+ RETURNS TABLE(name text, size_bytes bigint, size text, sha256 text, created_at timestamp with time zone, verified_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT made.name::text, made.size_bytes, pg_size_pretty(made.size_bytes), made.sha256::text, made.created_at, made.verified_at
+    FROM backups AS made ORDER BY made.created_at DESC LIMIT 100;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_backups() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_backups() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.report_bloat()
+ RETURNS TABLE(schema_name text, table_name text, live_rows bigint, dead_rows bigint, dead_percent numeric, bytes bigint, size text, last_vacuum timestamp with time zone, last_analyze timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT usage.schemaname::text, usage.relname::text, usage.n_live_tup, usage.n_dead_tup,
+        round(100.0 * usage.n_dead_tup / nullif(usage.n_live_tup + usage.n_dead_tup, 0), 2),
+        pg_table_size(usage.relid), pg_size_pretty(pg_table_size(usage.relid)),
+        greatest(usage.last_vacuum, usage.last_autovacuum), greatest(usage.last_analyze, usage.last_autoanalyze)
+    FROM pg_stat_user_tables AS usage
+    WHERE usage.n_dead_tup > 0
+    ORDER BY usage.n_dead_tup DESC, 1, 2
+    LIMIT 100;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_bloat() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_bloat() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_cache_hit_rate()
+ RETURNS TABLE(kind text, name text, blocks_hit bigint, blocks_read bigint, hit_percent numeric)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    WITH counted AS (
+        SELECT 'tables' AS kind, 'all' AS name, sum(heap_blks_hit)::bigint AS hit, sum(heap_blks_read)::bigint AS read
+        FROM pg_statio_user_tables
+        UNION ALL
+        SELECT 'indexes', 'all', sum(idx_blks_hit)::bigint, sum(idx_blks_read)::bigint FROM pg_statio_user_indexes
+        UNION ALL
+        (SELECT 'table', relname::text, heap_blks_hit, heap_blks_read FROM pg_statio_user_tables
+            WHERE heap_blks_read > 0 ORDER BY heap_blks_read DESC, relname LIMIT 20)
+    )
+    SELECT counted.kind, counted.name, coalesce(counted.hit, 0), coalesce(counted.read, 0),
+        round(100.0 * counted.hit / nullif(counted.hit + counted.read, 0), 2)
+    FROM counted;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_cache_hit_rate() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_cache_hit_rate() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_connections()
+ RETURNS TABLE(user_name text, application_name text, state text, wait_event text, connections bigint, oldest_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT activity.usename::text, activity.application_name, activity.state,
+        activity.wait_event_type || ': ' || activity.wait_event, count(*),
+        extract(epoch FROM clock_timestamp() - min(activity.state_change))::double precision
+    FROM pg_stat_activity AS activity
+    WHERE activity.datname = current_database() AND activity.pid <> pg_backend_pid()
+    GROUP BY 1, 2, 3, 4
+    ORDER BY 5 DESC, 1, 2, 3, 4;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_connections() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_connections() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_duplicate_indexes()
+ RETURNS TABLE(table_name text, index_name text, covered_by text, bytes bigint, size text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    WITH indexes AS (
+        SELECT indexrelid, indrelid, indisunique, string_to_array(indkey::text, ' ') AS columns,
+            string_to_array(indclass::text, ' ') AS classes, named.relam, named.relname,
+            coalesce(pg_get_expr(indpred, indrelid), '') AS predicate,
+            coalesce(pg_get_expr(indexprs, indrelid), '') AS expressions, indnatts AS width
+        FROM pg_index
+        JOIN pg_class AS named ON named.oid = indexrelid
+        JOIN pg_class AS relation ON relation.oid = indrelid
+        WHERE named.relnamespace = 'public'::regnamespace AND NOT relation.relispartition
+    )
+    SELECT shorter.indrelid::regclass::text, shorter.relname::text, longer.relname::text, pg_relation_size(shorter.indexrelid),
+        pg_size_pretty(pg_relation_size(shorter.indexrelid))
+    FROM indexes AS shorter
+    JOIN indexes AS longer ON longer.indrelid = shorter.indrelid AND longer.indexrelid <> shorter.indexrelid
+        AND longer.relam = shorter.relam AND longer.predicate = shorter.predicate
+    WHERE CASE
+        WHEN shorter.width = longer.width
+            THEN (shorter.columns, shorter.expressions, shorter.classes) = (longer.columns, longer.expressions, longer.classes)
+                AND (shorter.indisunique < longer.indisunique
+                    OR shorter.indisunique = longer.indisunique AND shorter.indexrelid > longer.indexrelid)
+        ELSE NOT shorter.indisunique AND shorter.width < longer.width
+            AND shorter.expressions = '' AND longer.expressions = ''
+            AND (SELECT amname FROM pg_am WHERE oid = shorter.relam) = 'btree'
+            AND longer.columns[1:shorter.width] = shorter.columns
+            AND longer.classes[1:shorter.width] = shorter.classes
+    END
+    ORDER BY 4 DESC, 1, 2, 3;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_duplicate_indexes() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_duplicate_indexes() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_locks()
+ RETURNS TABLE(pid integer, user_name text, waits_for text, mode text, waiting_seconds double precision, query text, blocked_by integer[], blocking_query text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT lock.pid, activity.usename::text, coalesce(lock.relation::regclass::text, lock.locktype), lock.mode,
+        extract(epoch FROM clock_timestamp() - coalesce(lock.waitstart, activity.state_change))::double precision,
+        left(activity.query, 1000), pg_blocking_pids(lock.pid),
+        (SELECT left(blocking.query, 1000) FROM pg_stat_activity AS blocking
+            WHERE blocking.pid = ANY (pg_blocking_pids(lock.pid)) ORDER BY blocking.xact_start LIMIT 1)
+    FROM pg_locks AS lock
+    JOIN pg_stat_activity AS activity ON activity.pid = lock.pid
+    WHERE NOT lock.granted AND activity.datname = current_database()
+    ORDER BY 5 DESC NULLS LAST, 1;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_locks() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_locks() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_maintenance_runs()
+ RETURNS TABLE(task text, outcome text, created_at timestamp with time zone, started_at timestamp with time zone, ended_at timestamp with time zone, error_message text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT run.task::text, run.outcome::text, run.created_at, run.started_at, run.ended_at, run.error_message
+    FROM maintenance_runs AS run ORDER BY run.created_at DESC, run.id LIMIT 100;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_maintenance_runs() TO ccb_owner;
+ALTER FUNCTION report_maintenance_runs() OWNER TO ccb_definer;
+COMMENT ON FUNCTION report_maintenance_runs() IS 'For the command line; over the API they are a list with pages.';
+
+CREATE OR REPLACE FUNCTION public.report_missing_indexes()
+ RETURNS TABLE(schema_name text, table_name text, sequential_scans bigint, rows_read bigint, index_scans bigint, index_percent numeric, row_estimate bigint, bytes bigint, size text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT usage.schemaname::text, usage.relname::text, usage.seq_scan, usage.seq_tup_read, coalesce(usage.idx_scan, 0),
+        round(100.0 * coalesce(usage.idx_scan, 0) / nullif(usage.seq_scan + coalesce(usage.idx_scan, 0), 0), 2),
+        usage.n_live_tup, pg_table_size(usage.relid), pg_size_pretty(pg_table_size(usage.relid))
+    FROM pg_stat_user_tables AS usage
+    WHERE usage.n_live_tup >= 10000 AND usage.seq_scan > 0
+      AND coalesce(usage.idx_scan, 0) < 19 * usage.seq_scan -- less than 95 of a hundred by an index
+    ORDER BY usage.seq_tup_read DESC, 1, 2
+    LIMIT 100;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_missing_indexes() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_missing_indexes() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_partitions()
+ RETURNS TABLE(table_name text, partitions bigint, oldest_month timestamp with time zone, covered_until timestamp with time zone, months_ahead double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY SELECT * FROM partition_horizons() AS horizon ORDER BY horizon.months_ahead, horizon.table_name;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_partitions() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_partitions() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_replication()
+ RETURNS TABLE(kind text, name text, state text, sync_state text, lag_bytes bigint, lag_seconds double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY SELECT * FROM replication_lags() AS lag ORDER BY lag.kind DESC, lag.name;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_replication() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_replication() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_slow_queries()
+ RETURNS TABLE(query text, calls bigint, total_time double precision, mean_time double precision, row_count bigint, hit_percent numeric)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NOT (SELECT observation.has_statement_statistics FROM observation()) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT seen.query, seen.calls, seen.total_exec_time, seen.mean_exec_time, seen.rows,
+        round(100.0 * seen.shared_blks_hit / nullif(seen.shared_blks_hit + seen.shared_blks_read, 0), 2)
+    FROM pg_stat_statements AS seen
+    WHERE seen.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ORDER BY seen.total_exec_time DESC
+    LIMIT 20;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_slow_queries() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_slow_queries() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_table_sizes()
+ RETURNS TABLE(schema_name text, table_name text, total_bytes bigint, table_bytes bigint, index_bytes bigint, size text, table_size text, index_size text, partitions bigint, row_estimate bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT measured.schema_name, measured.table_name, measured.total_bytes, measured.table_bytes, measured.index_bytes,
+        pg_size_pretty(measured.total_bytes), pg_size_pretty(measured.table_bytes), pg_size_pretty(measured.index_bytes),
+        measured.partitions, measured.row_estimate
+    FROM (
+        SELECT relation.schema_name, relation.table_name,
+            coalesce(sum(pg_total_relation_size(part.relid)), 0)::bigint AS total_bytes,
+            coalesce(sum(pg_table_size(part.relid)), 0)::bigint AS table_bytes,
+            coalesce(sum(pg_indexes_size(part.relid)), 0)::bigint AS index_bytes,
+            count(part.relid) FILTER (WHERE part.relid <> relation.id) AS partitions,
+            coalesce(sum(greatest(pg_class.reltuples, 0)) FILTER (WHERE pg_class.relkind <> 'p'), 0)::bigint AS row_estimate
+        FROM (
+            SELECT pg_class.oid AS id, nspname::text AS schema_name, relname::text AS table_name
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
+        ) AS relation
+        CROSS JOIN LATERAL (
+            SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
+        ) AS part
+        JOIN pg_class ON pg_class.oid = part.relid
+        GROUP BY relation.id, relation.schema_name, relation.table_name
+    ) AS measured
+    ORDER BY measured.total_bytes DESC, measured.schema_name, measured.table_name;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_table_sizes() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_table_sizes() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_transaction_id_age()
+ RETURNS TABLE(kind text, name text, age bigint, freeze_percent numeric, wraparound_percent numeric)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    WITH ages AS (
+        SELECT 'database' AS kind, datname::text AS name, age(datfrozenxid)::bigint AS age FROM pg_database
+        UNION ALL
+        (SELECT 'table', pg_class.oid::regclass::text, age(relfrozenxid)::bigint FROM pg_class
+            WHERE relkind IN ('r', 'm', 't') AND relfrozenxid <> '0' ORDER BY 3 DESC, 2 LIMIT 20)
+    )
+    SELECT ages.kind, ages.name, ages.age,
+        round(100.0 * ages.age / current_setting('autovacuum_freeze_max_age')::bigint, 2), round(100.0 * ages.age / 2147483648, 2)
+    FROM ages ORDER BY ages.kind, ages.age DESC, ages.name;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_transaction_id_age() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_transaction_id_age() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_unused_indexes()
+ RETURNS TABLE(schema_name text, table_name text, index_name text, idx_scan bigint, idx_tup_read bigint, idx_tup_fetch bigint, bytes bigint, size text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT named.relnamespace::regnamespace::text, indexed.relname::text, named.relname::text, 0::bigint,
+        whole.tup_read, whole.tup_fetch, whole.bytes, pg_size_pretty(whole.bytes)
+    FROM (
+        -- of an index over partitions all parts count
+        SELECT coalesce(pg_partition_root(usage.indexrelid), usage.indexrelid)::oid AS id,
+            sum(usage.idx_tup_read)::bigint AS tup_read, sum(usage.idx_tup_fetch)::bigint AS tup_fetch,
+            sum(pg_relation_size(usage.indexrelid))::bigint AS bytes
+        FROM pg_stat_user_indexes AS usage
+        GROUP BY 1
+        HAVING sum(usage.idx_scan) = 0
+    ) AS whole
+    JOIN pg_class AS named ON named.oid = whole.id
+    JOIN pg_index AS index ON index.indexrelid = whole.id
+    JOIN pg_class AS indexed ON indexed.oid = index.indrelid
+    WHERE NOT index.indisunique AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = whole.id)
+    ORDER BY 7 DESC, 1, 2, 3
+    LIMIT 500;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_unused_indexes() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_unused_indexes() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.request_email_change(known_hash text, email text, token_hash text, secret bytea, account text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer := count_attempt($5, 5);
+BEGIN
+    IF seconds = 0 THEN
+        INSERT INTO mail_messages (kind, recipient, user_id, token_hash, secret)
+        SELECT 'change_email', $2, id, $3, $4 FROM users WHERE id = current_user_id() AND password_hash = $1;
+        DELETE FROM login_throttles WHERE subject = 'password ' || current_user_id();
+        PERFORM record_audit('user.change_email_requested', 'user', current_user_id()::text, personal_organization_id(),
+            '{"outcome": "allowed"}');
+    END IF;
+    RETURN seconds;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION request_email_change(text,text,text,bytea,text) TO authenticated_users;
+ALTER FUNCTION request_email_change(text,text,text,bytea,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION request_email_change(text,text,text,bytea,text) IS 'Queues a mail to the new address; gives the seconds to wait instead.';
+
+CREATE OR REPLACE FUNCTION public.request_mail(kind text, email text, token_hash text, secret bytea, account text, address text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    seconds integer := count_attempt($5, 5);
+BEGIN
+    IF seconds = 0 THEN
+        seconds := count_attempt($6, 50);
+    END IF;
+    IF seconds = 0 THEN
+        INSERT INTO mail_messages (kind, recipient, token_hash, secret) VALUES ($1, $2, $3, $4);
+        PERFORM record_audit('user.' || $1 || '_requested', 'user', NULL, NULL,
+            jsonb_build_object('outcome', 'allowed', 'email_sha256', $5));
+    END IF;
+    RETURN seconds;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION request_mail(text,text,text,bytea,text,text) TO ccb_service;
+ALTER FUNCTION request_mail(text,text,text,bytea,text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION request_mail(text,text,text,bytea,text,text) IS 'Queues a mail to an address that may have an account: the same work for every address. Gives the seconds to wait instead.';
+
+CREATE OR REPLACE FUNCTION public.request_maintenance(task text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    run_id uuid;
+BEGIN
+    PERFORM expect_operator('operations:run');
+    INSERT INTO maintenance_runs (task, outcome, started_at, requested_by) VALUES ($1, 'requested', NULL, current_user_id())
+    ON CONFLICT (task) WHERE outcome = 'requested' DO UPDATE SET task = EXCLUDED.task
+    RETURNING id INTO run_id;
+    PERFORM record_audit('maintenance_run.requested', 'maintenance_run', run_id::text, NULL,
+        jsonb_build_object('outcome', 'allowed', 'task', $1));
+    RETURN run_id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION request_maintenance(text) TO authenticated_users, ccb_owner;
+ALTER FUNCTION request_maintenance(text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION request_maintenance(text) IS 'Has the next runner do a task now; one that is asked for twice while it waits is one.';
+
+CREATE OR REPLACE FUNCTION public.reset_password(token_hash text, password_hash text, address text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    person users;
+BEGIN
+    SELECT users.* INTO person FROM user_tokens JOIN users ON users.id = user_tokens.user_id
+    WHERE user_tokens.token_hash = $1 AND purpose = 'reset_password' AND used_at IS NULL AND expires_at > clock_timestamp()
+      AND users.is_active AND users.deleted_at IS NULL AND lower(users.email) = lower(user_tokens.email)
+    FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('app.current_user_id', person.id::text, true), take_back_attempt($3, 50), end_sessions(person.id, NULL);
+    UPDATE user_tokens SET used_at = clock_timestamp()
+    WHERE user_id = person.id AND purpose = 'reset_password' AND used_at IS NULL;
+    -- who read the mail has shown the address to be theirs, and need not wait for guesses at the old password
+    UPDATE users SET password_hash = $2, email_verified_at = coalesce(email_verified_at, clock_timestamp()) WHERE id = person.id;
+    DELETE FROM login_throttles WHERE subject = encode(sha256(convert_to('account ' || lower(person.email), 'UTF8')), 'hex');
+    INSERT INTO mail_messages (kind, recipient, user_id) VALUES ('password_changed', person.email, person.id);
+    RETURN true;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION reset_password(text,text,text) TO ccb_service;
+ALTER FUNCTION reset_password(text,text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION reset_password(text,text,text) IS 'Uses a token up; every session ends.';
+
 CREATE OR REPLACE FUNCTION public.role_rank(role text)
  RETURNS integer
  LANGUAGE sql
@@ -2188,7 +4573,7 @@ CREATE OR REPLACE FUNCTION public.secret_columns()
  RETURNS text[]
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN ARRAY['password_hash'::text, 'key_hash'::text, 'session_token'::text, 'refresh_token'::text, 'previous_refresh_token'::text, 'token_hash'::text, 'secret'::text];
+RETURN ARRAY['password_hash'::text, 'key_hash'::text, 'session_token'::text, 'refresh_token'::text, 'previous_refresh_token'::text, 'token_hash'::text, 'secret'::text, 'previous_secret'::text];
 GRANT EXECUTE ON FUNCTION secret_columns() TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION public.set_context(user_id uuid, organization_id uuid, permissions text[], api_key_id uuid, session_id uuid, request_id text, ip_address text, user_agent text)
@@ -2210,6 +4595,133 @@ $function$;
 GRANT EXECUTE ON FUNCTION set_context(uuid,uuid,text[],uuid,uuid,text,text,text) TO ccb_definer, ccb_service, ccb_worker;
 COMMENT ON FUNCTION set_context(uuid,uuid,text[],uuid,uuid,text,text,text) IS 'The one place where a transaction learns who is asking.';
 
+CREATE OR REPLACE FUNCTION public.set_operator_permission(email text, permission text, given boolean)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    person uuid := find_user($1);
+BEGIN
+    IF person IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF given THEN
+        INSERT INTO user_permissions (user_id, permission) VALUES (person, $2) ON CONFLICT DO NOTHING;
+    ELSE
+        DELETE FROM user_permissions WHERE user_id = person AND user_permissions.permission = $2;
+    END IF;
+    PERFORM record_audit(CASE WHEN given THEN 'user.permitted' ELSE 'user.forbidden' END, 'user', person::text,
+        (SELECT id FROM organizations WHERE personal_user_id = person),
+        jsonb_build_object('outcome', 'allowed', 'permission', $2));
+    RETURN person;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION set_operator_permission(text,text,boolean) TO ccb_owner;
+ALTER FUNCTION set_operator_permission(text,text,boolean) OWNER TO ccb_definer;
+COMMENT ON FUNCTION set_operator_permission(text,text,boolean) IS 'Called from the command line; NULL where there is no such account.';
+
+CREATE OR REPLACE FUNCTION public.set_plan(organization_id uuid, plan text, limits jsonb)
+ RETURNS SETOF organizations
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    UPDATE organizations SET
+        plan = coalesce($2, organizations.plan),
+        limits = organizations.limits || coalesce($3, '{}')
+    WHERE id = $1 AND deleted_at IS NULL
+    RETURNING *
+$function$;
+GRANT EXECUTE ON FUNCTION set_plan(uuid,text,jsonb) TO ccb_owner;
+ALTER FUNCTION set_plan(uuid,text,jsonb) OWNER TO ccb_definer;
+COMMENT ON FUNCTION set_plan(uuid,text,jsonb) IS 'Puts an organization on a plan and gives it limits of its own, beside those it has.';
+
+CREATE OR REPLACE FUNCTION public.set_user_active(email text, active boolean)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    person uuid;
+BEGIN
+    UPDATE users SET is_active = $2 WHERE lower(users.email) = lower($1) AND deleted_at IS NULL RETURNING id INTO person;
+    IF person IS NOT NULL AND NOT $2 THEN
+        PERFORM end_sessions(person, NULL);
+    END IF;
+    RETURN person;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION set_user_active(text,boolean) TO ccb_owner;
+ALTER FUNCTION set_user_active(text,boolean) OWNER TO ccb_definer;
+COMMENT ON FUNCTION set_user_active(text,boolean) IS 'Called from the command line. Sessions end, API keys rest until the account is active again; memberships stay.';
+
+CREATE OR REPLACE FUNCTION public.settle_mail(message_id uuid, lease_token uuid, status text, error_message text, pause_seconds integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE mail_messages AS message SET
+        status = $3, error_message = $4, lease_token = NULL, lease_expires_at = NULL,
+        run_after = clock_timestamp() + make_interval(secs => $5),
+        secret = CASE WHEN $3 = 'pending' THEN message.secret END,
+        ended_at = CASE WHEN $3 <> 'pending' THEN clock_timestamp() END
+    WHERE message.id = $1 AND message.lease_token = $2 AND message.status = 'pending';
+    RETURN FOUND;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION settle_mail(uuid,uuid,text,text,integer) TO ccb_worker;
+ALTER FUNCTION settle_mail(uuid,uuid,text,text,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION settle_mail(uuid,uuid,text,text,integer) IS 'What became of a claimed message; false for a lease that somebody else has by now.';
+
+CREATE OR REPLACE FUNCTION public.settle_webhook_deliveries()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NEW.deleted_at IS NOT NULL THEN
+        UPDATE webhook_deliveries SET status = 'cancelled' WHERE webhook_id = NEW.id AND status IN ('pending', 'held');
+    ELSIF NOT NEW.is_active THEN
+        UPDATE webhook_deliveries SET status = 'held' WHERE webhook_id = NEW.id AND status = 'pending';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION settle_webhook_deliveries() TO ccb_owner;
+ALTER FUNCTION settle_webhook_deliveries() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.settle_workflow_execution()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NEW.status <> 'running' THEN
+        NEW.lease_token := NULL;
+        NEW.lease_expires_at := NULL;
+    END IF;
+    IF NEW.status IN ('suspended', 'cancelled', 'faulted', 'completed') OR OLD.status IN ('suspended', 'cancelled', 'faulted') THEN
+        NEW.suspend_requested_at := NULL;
+    END IF;
+    IF OLD.status IN ('cancelled', 'faulted') THEN
+        NEW.cancel_requested_at := NULL;
+        NEW.error_message := NULL;
+    END IF;
+    IF NEW.status = 'completed' THEN
+        NEW.progress := 100;
+    END IF;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION settle_workflow_execution() TO PUBLIC;
+COMMENT ON FUNCTION settle_workflow_execution() IS 'Clears lease and requests when an execution moves on.';
+
 CREATE OR REPLACE FUNCTION public.table_digest(relation regclass)
  RETURNS TABLE(row_count bigint, digest text)
  LANGUAGE plpgsql
@@ -2226,6 +4738,20 @@ BEGIN
 END
 $function$;
 GRANT EXECUTE ON FUNCTION table_digest(regclass) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.take_back_attempt(subject text, free_attempts integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE login_throttles SET failures = greatest(failures - 1, 0),
+        blocked_until = CASE WHEN failures > free_attempts THEN blocked_until END
+    WHERE login_throttles.subject = $1;
+END
+$function$;
+ALTER FUNCTION take_back_attempt(text,integer) OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.take_request(subject text, requests_an_hour integer)
  RETURNS TABLE(request_limit integer, remaining integer, reset_seconds integer)
@@ -2255,6 +4781,40 @@ BEGIN
 END
 $function$;
 ALTER FUNCTION take_request(text,integer) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.transaction_offset()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN (
+        SELECT clock.transaction_offset FROM event_clocks AS clock
+        WHERE clock.system_identifier = (SELECT control.system_identifier FROM pg_control_system() AS control)
+          AND clock.relation = 'event_clocks'::regclass);
+END
+$function$;
+ALTER FUNCTION transaction_offset() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.unknown_integrations(organization_id uuid, integration_ids uuid[])
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    tenant uuid := coalesce($1, current_organization_id(), personal_organization_id());
+BEGIN
+    IF NOT EXISTS (SELECT FROM permitted_organizations('metrics:create') AS permitted WHERE permitted = tenant) THEN
+        RAISE EXCEPTION 'metrics may not be written here' USING ERRCODE = '42501';
+    END IF;
+    RETURN QUERY SELECT wanted FROM unnest($2) AS wanted
+    WHERE NOT EXISTS (SELECT FROM integrations WHERE integrations.organization_id = tenant AND integrations.id = wanted);
+END
+$function$;
+GRANT EXECUTE ON FUNCTION unknown_integrations(uuid,uuid[]) TO authenticated_users;
+ALTER FUNCTION unknown_integrations(uuid,uuid[]) OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.update_timestamp()
  RETURNS trigger
@@ -2288,6 +4848,77 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION update_timestamp() TO PUBLIC;
 
+CREATE OR REPLACE FUNCTION public.views_refreshed_at()
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN (SELECT max(started_at) FROM maintenance_runs WHERE task = 'refresh-views' AND outcome = 'succeeded');
+END
+$function$;
+GRANT EXECUTE ON FUNCTION views_refreshed_at() TO authenticated_users;
+ALTER FUNCTION views_refreshed_at() OWNER TO ccb_definer;
+COMMENT ON FUNCTION views_refreshed_at() IS 'As of when the materialized views are; NULL before their first refresh.';
+
+CREATE OR REPLACE FUNCTION public.webhook_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NEW.is_active AND NOT OLD.is_active THEN
+        NEW.disabled_at := NULL;
+        NEW.disabled_reason := NULL;
+        NEW.failing_since := NULL;
+        NEW.failure_count := 0;
+    ELSIF OLD.is_active AND NOT NEW.is_active THEN
+        NEW.disabled_at := clock_timestamp();
+        NEW.disabled_reason := coalesce(NEW.disabled_reason, 'user');
+    END IF;
+    -- a person rotates; the same secret under a newer key is no other secret, and nobody's doing
+    IF NEW.secret IS DISTINCT FROM OLD.secret AND current_user_id() IS NOT NULL THEN
+        NEW.previous_secret := OLD.secret;
+        NEW.previous_secret_expires_at := clock_timestamp() + interval '24 hours';
+    END IF;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION webhook_change() TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.webhook_filter_matches(filter text, payload jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN coalesce(jsonb_path_match(payload, filter::jsonpath, '{}', true), false);
+EXCEPTION WHEN OTHERS THEN
+    RETURN false; -- some faults (time zones of dates) are raised in spite of silence; a filter never fails the change
+END
+$function$;
+GRANT EXECUTE ON FUNCTION webhook_filter_matches(text,jsonb) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.webhook_retry_seconds(settings jsonb)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN coalesce(
+        CASE jsonb_typeof(settings #> '{webhooks,retry_seconds}') WHEN 'array' THEN (
+            SELECT array_agg(delay::integer ORDER BY place)
+            FROM jsonb_array_elements_text(settings #> '{webhooks,retry_seconds}') WITH ORDINALITY AS given (delay, place)
+        ) END,
+        '{0,5,300,1800,7200,18000,36000,50400,72000,86400}');
+END
+$function$;
+GRANT EXECUTE ON FUNCTION webhook_retry_seconds(jsonb) TO PUBLIC;
+COMMENT ON FUNCTION webhook_retry_seconds(jsonb) IS 'The retry schedule in an organization''s settings, or the default: element n is the delay in seconds before attempt n.';
+
 CREATE OR REPLACE FUNCTION public.within_own_reach(permissions text[], rate_limit integer, expires_at timestamp with time zone)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2314,6 +4945,34 @@ $function$;
 GRANT EXECUTE ON FUNCTION within_own_reach(text[],integer,timestamp with time zone) TO authenticated_users;
 ALTER FUNCTION within_own_reach(text[],integer,timestamp with time zone) OWNER TO ccb_definer;
 COMMENT ON FUNCTION within_own_reach(text[],integer,timestamp with time zone) IS 'Whether the acting API key, if the caller is one, may make or leave a key that reaches this far.';
+
+CREATE OR REPLACE FUNCTION public.workflow_status_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM workflow_status_transitions WHERE from_status = OLD.status AND to_status = NEW.status
+    ) THEN
+        RAISE EXCEPTION 'the status cannot move from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'CB001', DETAIL = json_build_object(
+                'from', OLD.status, 'to', NEW.status, 'allowed', ARRAY(
+                    SELECT to_status FROM workflow_status_transitions WHERE from_status = OLD.status ORDER BY 1)
+            )::text;
+    END IF;
+    IF NEW.status = 'running' THEN
+        NEW.started_at := coalesce(NEW.started_at, CURRENT_TIMESTAMP);
+    END IF;
+    NEW.completed_at := CASE WHEN NEW.status IN ('completed', 'cancelled', 'faulted')
+        THEN coalesce(NEW.completed_at, CURRENT_TIMESTAMP) END;
+    RETURN NEW;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION workflow_status_change() TO ccb_owner;
+ALTER FUNCTION workflow_status_change() OWNER TO ccb_definer;
+COMMENT ON FUNCTION workflow_status_change() IS 'Holds executions and steps to workflow_status_transitions, and keeps their times.';
 
 CREATE VIEW active_integrations WITH (security_invoker=true) AS
  SELECT id,
@@ -2344,7 +5003,7 @@ CREATE VIEW active_integrations WITH (security_invoker=true) AS
     COALESCE(total_executions, (0)::bigint) AS execution_count,
     COALESCE(success_rate, (0)::numeric) AS success_rate
    FROM (((integrations i
-     LEFT JOIN users u ON ((author_id = id)))
+     LEFT JOIN fellow_profiles u ON ((author_id = id)))
      LEFT JOIN organizations o ON ((organization_id = id)))
      LEFT JOIN ( SELECT integration_id,
             count(*) AS total_executions,
@@ -2373,6 +5032,106 @@ CREATE VIEW api_key_listings WITH (security_invoker=true) AS
     version
    FROM api_keys;
 GRANT SELECT, UPDATE ON api_key_listings TO authenticated_users;
+
+CREATE VIEW event_types WITH (security_invoker=true) AS
+ WITH known AS (
+         WITH aggregates AS (
+                 SELECT DISTINCT split_part(encode(tgargs, 'escape'::text), '\000'::text, 1) AS aggregate_type,
+                    tgrelid AS relation
+                   FROM pg_trigger
+                  WHERE ((tgfoid = ('record_event'::regproc)::oid) AND (tgparentid = (0)::oid))
+                ), columns AS (
+                 SELECT attrelid AS relation,
+                    array_agg((attname)::text) AS names,
+                    jsonb_agg(jsonb_build_object('name', attname, 'type', format_type(atttypid, NULL::integer), 'is_nullable', (NOT attnotnull)) ORDER BY attnum) FILTER (WHERE (attname <> ALL ((secret_columns() || bookkeeping_columns(((attrelid)::regclass)::text))))) AS shown
+                   FROM pg_attribute
+                  WHERE ((attnum > 0) AND (NOT attisdropped) AND (attrelid IN ( SELECT relation
+                           FROM aggregates)))
+                  GROUP BY attrelid
+                ), verbs AS (
+                 SELECT aggregate_type,
+                    relation,
+                    verb,
+                    (('status'::text = ANY (names)) AND (verb <> ALL ('{created,updated,deleted,restored}'::text[]))) AS is_status,
+                    shown
+                   FROM ((aggregates
+                     JOIN columns USING (relation))
+                     CROSS JOIN LATERAL ( VALUES ('created'::text), ('updated'::text), ('deleted'::text)
+                        UNION
+                         SELECT 'restored'::text AS text
+                          WHERE ('deleted_at'::text = ANY (names))
+                        UNION
+                         SELECT 'password_changed'::text AS text
+                          WHERE ('password_hash'::text = ANY (names))
+                        UNION
+                         SELECT unnest('{activated,deactivated}'::text[]) AS unnest
+                          WHERE (aggregate_type = 'integration_version'::text)
+                        UNION
+                         SELECT 'status_changed'::text AS text
+                          WHERE (aggregate_type = 'integration'::text)
+                        UNION
+                         SELECT status[1] AS status
+                           FROM (pg_constraint
+                             CROSS JOIN LATERAL regexp_matches(pg_get_constraintdef(oid), '''([a-z_]+)'''::text, 'g'::text) status(status))
+                          WHERE ((conrelid = relation) AND (conname = (('ck_'::text || (relation)::regclass) || '_status'::text)) AND (aggregate_type <> 'integration'::text))) found(verb))
+                )
+         SELECT ((aggregate_type || '.'::text) || verb) AS name,
+            aggregate_type,
+            verb,
+            is_status,
+            shown AS columns
+           FROM verbs
+        UNION ALL
+         SELECT 'ping'::text AS name,
+            'webhook'::text AS aggregate_type,
+            'ping'::text AS verb,
+            false AS is_status,
+            '[]'::jsonb AS columns
+        )
+ SELECT name,
+    aggregate_type,
+    verb,
+    is_status,
+    columns
+   FROM known
+UNION ALL
+ SELECT ('webhook.'::text || verb) AS name,
+    aggregate_type,
+    verb,
+    false AS is_status,
+    columns
+   FROM (known
+     CROSS JOIN ( VALUES ('enabled'::text), ('disabled'::text)) switched(verb))
+  WHERE (name = 'updated'::text);
+GRANT SELECT ON event_types TO authenticated_users;
+COMMENT ON TABLE event_types IS 'Each event type with the columns that its "old" and "new" are made of.';
+
+CREATE VIEW fellow_profiles WITH (security_barrier=true) AS
+ SELECT id,
+    name,
+    email,
+    avatar_url,
+    deleted_at
+   FROM users
+  WHERE ((id = current_user_id()) OR (id = ANY (ARRAY( SELECT fellow_members() AS fellow_members))));
+GRANT SELECT ON fellow_profiles TO authenticated_users;
+ALTER TABLE fellow_profiles OWNER TO ccb_definer;
+
+CREATE VIEW integration_health_check_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    integration_id,
+    status,
+    http_status,
+    latency_ms,
+    error_message,
+    attempt,
+    requested_by,
+    created_at,
+    updated_at,
+    version
+   FROM integration_health_checks;
+GRANT INSERT, SELECT ON integration_health_check_listings TO authenticated_users;
 
 CREATE VIEW integration_statistics WITH (security_barrier=true) AS
  SELECT id,
@@ -2414,6 +5173,44 @@ CREATE INDEX idx_integration_stats_org ON public.integration_stats USING btree (
 CREATE INDEX idx_integration_stats_service_type ON public.integration_stats USING btree (service_type);
 ALTER TABLE integration_stats OWNER TO ccb_definer;
 
+CREATE VIEW invitation_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    email,
+    role,
+    permissions,
+    status,
+    (((status)::text = 'pending'::text) AND (expires_at <= CURRENT_TIMESTAMP)) AS is_expired,
+    invited_by,
+    expires_at,
+    accepted_at,
+    created_at,
+    updated_at,
+    deleted_at,
+    version
+   FROM organization_invitations;
+GRANT SELECT ON invitation_listings TO authenticated_users;
+
+CREATE VIEW maintenance_run_listings WITH (security_barrier=true) AS
+ SELECT id,
+    task,
+    outcome,
+    requested_by,
+    created_at,
+    started_at,
+    ended_at,
+    row_count,
+    error_message,
+        CASE outcome
+            WHEN 'requested'::text THEN 1
+            WHEN 'running'::text THEN 2
+            ELSE 3
+        END AS version
+   FROM maintenance_runs
+  WHERE ( SELECT (operator_permits('operations:read'::text) OR operator_permits('operations:run'::text)));
+GRANT SELECT ON maintenance_run_listings TO authenticated_users;
+ALTER TABLE maintenance_run_listings OWNER TO ccb_definer;
+
 CREATE VIEW member_profiles WITH (security_invoker=true) AS
  SELECT id,
     organization_id,
@@ -2429,7 +5226,7 @@ CREATE VIEW member_profiles WITH (security_invoker=true) AS
     email,
     avatar_url
    FROM (organization_members member
-     LEFT JOIN users person ON ((id = user_id)));
+     LEFT JOIN fellow_profiles person ON ((id = user_id)));
 GRANT SELECT ON member_profiles TO authenticated_users;
 
 CREATE VIEW session_listings WITH (security_invoker=true) AS
@@ -2502,3 +5299,95 @@ CREATE VIEW user_profiles WITH (security_invoker=true) AS
     version
    FROM users;
 GRANT SELECT, UPDATE ON user_profiles TO authenticated_users;
+
+CREATE VIEW webhook_delivery_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    webhook_id,
+    event_type,
+    event_id,
+    event_position,
+    status,
+    run_after,
+    attempt,
+    delivery_attempts,
+    response_status,
+    delivered_at,
+    created_at,
+    updated_at,
+    version
+   FROM webhook_deliveries;
+GRANT SELECT, UPDATE ON webhook_delivery_listings TO authenticated_users;
+
+CREATE VIEW webhook_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    integration_id,
+    url,
+    events,
+    filter,
+    is_ordered,
+    rate_limit,
+    max_concurrency,
+    is_active,
+    previous_secret_expires_at,
+    last_success_at,
+    last_failure_at,
+    failure_count,
+    failing_since,
+    disabled_at,
+    disabled_reason,
+    created_at,
+    updated_at,
+    deleted_at,
+    version
+   FROM webhooks;
+GRANT SELECT, UPDATE ON webhook_listings TO authenticated_users;
+
+CREATE VIEW workflow_execution_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    workflow_id,
+    workflow_version_number,
+    workflow_type,
+    status,
+    input_parameters,
+    output_result,
+    error_message,
+    progress,
+    integration_id,
+    triggered_by,
+    started_at,
+    completed_at,
+    cancel_requested_at,
+    suspend_requested_at,
+    run_after,
+    attempt,
+    created_at,
+    updated_at,
+    version
+   FROM workflow_executions;
+GRANT INSERT, SELECT, UPDATE ON workflow_execution_listings TO authenticated_users;
+COMMENT ON TABLE workflow_execution_listings IS 'Executions of workflows without their leases.';
+
+CREATE VIEW workflow_step_listings WITH (security_invoker=true) AS
+ SELECT id,
+    organization_id,
+    workflow_execution_id,
+    step_name,
+    status,
+    input_data,
+    output_data,
+    error_message,
+    started_at,
+    completed_at,
+    duration_ms,
+    retry_count,
+    run_after,
+    attempt,
+    created_at,
+    updated_at,
+    version
+   FROM workflow_step_executions;
+GRANT SELECT ON workflow_step_listings TO authenticated_users;
+COMMENT ON TABLE workflow_step_listings IS 'Steps of executions of workflows without their leases.';

@@ -37,11 +37,14 @@ class Databases:
         self.folder = folder
         self._template = self._create(None)
         self._logins = provision(self.admin_url(self._template), self.settings())
+        with psycopg.connect(self.admin_url(self._template), autocommit=True) as connection:
+            connection.execute("UPDATE plans SET limits = '{}'")
 
     def settings(self, **overrides: object) -> Settings:
         """Settings as tests want them: quick passwords, no limits that get in the way."""
         defaults = {"data_dir": self.folder, "bcrypt_cost": 4, "signing_keys": (SIGNING_KEY,)}
         defaults |= {"encryption_keys": (encryption_key(),), "pool_timeout": 5.0, "session_rate_limit": 1_000_000}
+        defaults |= {"address_rate_limit": 1_000_000}
         return Settings(**{**defaults, **overrides})  # type: ignore[arg-type]
 
     def admin_url(self, name: str) -> str:

@@ -7,6 +7,7 @@ import http.client
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +16,7 @@ import tempfile
 import uuid
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography.fernet import Fernet
 
@@ -25,6 +26,10 @@ from tests.waiting import eventually
 SIGNING_KEY = "a key for tests and for nothing else at all"
 PASSWORD = "correct horse battery"
 API = "/api/v1"
+GREETING = {
+    "document": {"dsl": "1.0.3", "namespace": "tests", "name": "greeting", "version": "0.1.0"},
+    "do": [{"greet": {"set": {"greeting": '${ "Hello " + .name }'}}}],
+}
 
 _numbers = itertools.count(1)
 
@@ -68,11 +73,15 @@ class Answer:
 
 
 class Client:
-    """Calls the service; each call is a connection of its own unless `keep` says otherwise."""
+    """Calls the service; each call is a connection of its own.
 
-    def __init__(self, port: int, headers: dict[str, str] | None = None) -> None:
+    :param source: the network address to call from, such as 127.1.0.7.
+    """
+
+    def __init__(self, port: int, headers: dict[str, str] | None = None, *, source: str = "") -> None:
         self.port = port
         self.headers = headers or {}
+        self.source = source
 
     def call(
         self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 30
@@ -84,7 +93,9 @@ class Client:
             content = json.dumps(body).encode()
         if content is not None:
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=timeout, source_address=(self.source, 0) if self.source else None
+        )
         try:
             connection.request(method, path[1:] if path.startswith("!") else API + path, content, sent)
             answer = connection.getresponse()
@@ -107,6 +118,7 @@ class Person:
     user_id: str
     personal_organization_id: str
     tokens: dict[str, Any]
+    service: Any = None
 
     def __getattr__(self, name: str) -> Any:
         if name in ("call", "get", "post", "patch", "delete"):
@@ -137,6 +149,24 @@ class Person:
         assert answer.status == 201, answer.body
         return dict(answer.json)
 
+    def workflow(self, **values: Any) -> dict[str, Any]:
+        """A new workflow, which greets whoever its input names."""
+        answer = self.client.post("/workflows", {"definition": GREETING, **values})
+        assert answer.status == 201, answer.body
+        return dict(answer.json)
+
+    def execution(self, **values: Any) -> dict[str, Any]:
+        """A new execution of a new workflow, pending."""
+        answer = self.client.post(f"/workflows/{self.workflow()['id']}/executions", values)
+        assert answer.status == 201, answer.body
+        return dict(answer.json)
+
+    def run(self, statement: str, *values: Any) -> list[dict[str, Any]]:
+        """Run SQL as an administrator does: what a worker would, or to look; gives the rows if there are some."""
+        with self.service.database.admin() as admin:
+            cursor = admin.execute(statement, values)
+            return list(cursor) if cursor.description else []
+
     def add(self, organization_id: str, person: Person, role: str) -> None:
         """Add somebody to a team."""
         answer = self.client.post(f"/organizations/{organization_id}/members", {"email": person.email, "role": role})
@@ -150,11 +180,16 @@ class Service:
     """
 
     database: Any = None
+    application = "wsgi:app"
+    probe = "/healthz"
+    by_port: ClassVar[dict[int, Service]] = {}
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.port = free_port()
+        self.by_port[self.port] = self
         self.log = Path(tempfile.mkstemp(prefix="service-", suffix=".log")[1])
+        self.mail = Path(tempfile.mkdtemp(prefix="mail-"))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Service:
@@ -164,10 +199,11 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.log.unlink()
+        shutil.rmtree(self.mail)
 
     def start(self) -> None:
         """Start it and wait until it is up."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", self.application]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self._environment(), stdout=log, stderr=log, start_new_session=True
@@ -199,13 +235,13 @@ class Service:
         assert tokens.status == 200, tokens.body
         client.headers = {"Authorization": f"Bearer {tokens.json['access_token']}"}
         ids = registered.json
-        return Person(client, email, ids["user_id"], ids["organization_id"], tokens.json)
+        return Person(client, email, ids["user_id"], ids["organization_id"], tokens.json, self)
 
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()
         try:
-            return Client(self.port).get("!/healthz").status == 200
+            return Client(self.port).get(f"!{self.probe}").status == 200
         except OSError:
             return False
 

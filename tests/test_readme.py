@@ -1,4 +1,4 @@
-"""The README's tour, run as it is written against what `bin/serve` runs."""
+"""The README's tour and the guide to workflows, run as they are written against what `bin/serve` runs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,13 @@ def served(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_tour(served: Path) -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    tour = text.split("## A five-minute tour")[1].split("\n## ")[0]
-    script = "\n".join(re.findall(r"```bash\n(.*?)```", tour, re.DOTALL))
+    script = "\n".join(
+        block
+        for page, heading in (("README.md", "## A five-minute tour"), ("docs/workflows.md", "## A first workflow"))
+        for block in re.findall(
+            r"```bash\n(.*?)```", (ROOT / page).read_text("utf-8").split(heading)[1].split("\n## ")[0], re.DOTALL
+        )
+    )
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=served,
@@ -56,5 +60,7 @@ def test_the_tour(served: Path) -> None:
         "integration.status_changed",
         '"deleted_at":null',
         '"code":"not_found"',
+        '"valid":true,"errors":[]',
+        '"status":"pending","progress":0,"workflow_version_number":1',
     ):
         assert expected in done.stdout.replace('": ', '":'), (expected, done.stdout)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from flask import Response, request
+from flask.globals import request_ctx
+from werkzeug.datastructures import ETags
 
 from database import Row
 from errors import Invalid, PreconditionRequired
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _OPTIONS = orjson.OPT_UTC_Z
 
@@ -18,11 +23,30 @@ _OPTIONS = orjson.OPT_UTC_Z
 _CACHING = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, X-API-Key")]
 
 
+def encoded(value: Any) -> bytes:
+    """A value as JSON."""
+    # rates and averages are numeric in the database
+    return orjson.dumps(value, default=float, option=_OPTIONS)
+
+
+# what a page of another origin may read besides the body
+EXPOSED_HEADERS = (
+    "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id",
+)  # fmt: skip
+
+
+class JsonAnswer(Response):
+    """An answer that is ready to be sent: werkzeug would go through headers and body once more."""
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """Send it."""
+        start_response(self.status, self.headers.to_wsgi_list())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+
+
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
-    # rates and averages are numeric in the database
-    body = orjson.dumps(value, default=float, option=_OPTIONS)
-    answer = Response(body, status, _CACHING, content_type="application/json")
+    answer = JsonAnswer(encoded(value), status, _CACHING, content_type="application/json")
     if headers:
         answer.headers.update(headers)
     return answer
@@ -30,9 +54,9 @@ def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 
 def single(row: Row, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """One resource with its ETag; 304 where the caller has it already."""
-    etag = etag_of(row)
-    reading = request.method in ("GET", "HEAD")
-    if reading and "If-None-Match" in request.headers and request.if_none_match.contains_weak(etag.strip('"')):
+    etag, asked = etag_of(row), request_ctx.request  # flask.request would look for it at every step
+    reading = asked.method in ("GET", "HEAD")
+    if reading and "HTTP_IF_NONE_MATCH" in asked.environ and asked.if_none_match.contains_weak(etag.strip('"')):
         return Response(status=304, headers=[*_CACHING, ("ETag", etag)])
     answer = json(sparse(row) if reading else row, status, headers)
     answer.headers.add("ETag", etag)
@@ -72,7 +96,11 @@ def expected_versions(*, required: bool = True) -> list[int] | None:
         if not required:
             return None
         raise PreconditionRequired("Send If-Match with the ETag that you read, or * to overwrite whatever is there.")
-    tags = request.if_match
+    return versions_of(request.if_match)
+
+
+def versions_of(tags: ETags) -> list[int] | None:
+    """The row versions that entity tags name; None for `*`."""
     if tags.star_tag:
         return None
     return [int(tag) for tag in tags.as_set() if tag and tag.isdecimal() and len(tag) < 10]
@@ -85,7 +113,7 @@ def sparse(row: Row) -> Row:
 
 def sparse_rows(rows: list[Row]) -> list[Row]:
     """As :func:`sparse`, for each row of a list."""
-    names = _wanted()
+    names = wanted_fields()
     return [{name: row[name] for name in names if name in row} for row in rows] if names else rows
 
 
@@ -94,14 +122,16 @@ def check_sparse(known: Collection[str]) -> None:
 
     :raises errors.Invalid: a name is not among the `known` fields, or comes twice.
     """
-    names = _wanted()
+    names = wanted_fields()
     faults = [f"There is no field {name}." for name in names if name not in known]
     faults += [f"{name} comes twice." for name in known if names.count(name) > 1] if len(names) > 1 else []
     if faults:
         raise Invalid(errors=[{"pointer": "?fields", "detail": fault} for fault in faults])
 
 
-def _wanted() -> list[str]:
-    if not request.query_string or request.method not in ("GET", "HEAD") or not request.args.get("fields"):
+def wanted_fields() -> list[str]:
+    """The names that `?fields=` lists; none where it is not given."""
+    asked = request_ctx.request
+    if not asked.query_string or asked.method not in ("GET", "HEAD") or not asked.args.get("fields"):
         return []
-    return [name.strip() for name in request.args["fields"].split(",")]
+    return [name.strip() for name in asked.args["fields"].split(",")]

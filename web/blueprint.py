@@ -16,7 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from errors import Invalid, MalformedRequest, TooLarge
 from schemas.lists import item_of, page_of
 from web.answers import check_sparse
-from web.caller import known
+from web.caller import anybody, caller, known
 from web.idempotency import idempotent
 from web.paging import resume
 
@@ -35,9 +35,17 @@ class Blueprint(flask_smorest.Blueprint):
     def arguments(
         self, schema: type[Schema], *, location: str = "json", **options: Any
     ) -> Callable[[Handler], Handler]:
-        """Check the body (`json`) or the query string (`query`) and hand it to the handler."""
+        """Check the body (`json`) or the query string (`query`) and hand it to the handler.
+
+        A body that is not `required` may be left out, which is as good as an empty object. Where `resumes_stream` is
+        true, Last-Event-ID is the cursor: a client that comes back repeats its old query.
+        """
+        resumes, required = options.pop("resumes_stream", False), options.get("required", True)
         document = super().arguments(schema, location=location, **options)
-        read = _body_reader(schema()) if location == "json" else _query_reader(schema())
+        if location == "json":
+            read = _body_reader(schema(), required=required)
+        else:
+            read = _query_reader(schema(), resumes=resumes)
 
         def decorate(handler: Handler) -> Handler:
             @functools.wraps(handler)
@@ -69,6 +77,11 @@ class Blueprint(flask_smorest.Blueprint):
         """Document a list of `schema`."""
         return self.response(200, page_of(schema))
 
+    def export(self, schema: type[Schema]) -> Callable[[Handler], Handler]:
+        """Document a whole list of `schema` as a file; :func:`web.export.export` gives it."""
+        document = self.response(200, schema)
+        return lambda handler: cast(Handler, self.doc(**{"x-export": True})(document(handler)))
+
     def conditional(self, handler: Handler) -> Handler:
         """Document that If-Match may be sent where it is not asked for."""
         return cast(Handler, self.doc(**{"x-conditional": True})(handler))
@@ -78,30 +91,31 @@ class Blueprint(flask_smorest.Blueprint):
     ) -> None:
         """Register a route.
 
-        A `public` one needs no credential; every other knows its caller before it looks at the request. What is
+        A `public` one needs no credential and is counted by the address that it comes from, or as `who` says. What is
         POSTed with an Idempotency-Key is done once, except where `idempotent` is false.
         """
         public, once = options.pop("public", False), options.pop("idempotent", True)
+        who = options.pop("who", anybody if public else caller)
         if view_func is not None:
             operation: dict[str, Any] = {"operationId": view_func.__name__}
             if "POST" in options.get("methods", ()) and once:
                 view_func, operation["x-idempotent"] = idempotent(view_func), True
             if public:
                 operation["security"] = []
-            else:
-                view_func = known(view_func)
+            view_func = known(view_func, who)
             view_func._apidoc = self.doc(**operation)(view_func)._apidoc  # type: ignore[attr-defined]
         super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
 
 
-def _body_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
+def _body_reader(schema: Schema, *, required: bool) -> Callable[[], dict[str, Any]]:
     def read() -> dict[str, Any]:
-        return check(schema, parse_json(request.get_data()))
+        body = request.get_data()
+        return check(schema, parse_json(body) if body or required else {})
 
     return read
 
 
-def _query_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
+def _query_reader(schema: Schema, *, resumes: bool) -> Callable[[], dict[str, Any]]:
     # the same query strings come again and again, and reading a plain one depends on nothing else
     @functools.lru_cache(maxsize=1024)
     def parse(query_string: bytes) -> dict[str, Any]:
@@ -109,16 +123,20 @@ def _query_reader(schema: Schema) -> Callable[[], dict[str, Any]]:
         repeated = [name for name in values if len(values.getlist(name)) > 1]
         if repeated:
             raise Invalid(errors=[{"pointer": f"?{name}", "detail": "Given more than once."} for name in repeated])
-        if not values.get("cursor"):
+        cursor = values.get("cursor")
+        if resumes:
+            cursor = request.headers.get("Last-Event-ID") or cursor
+        if not cursor:
             return check(schema, values.to_dict(), query=True)
-        completed, place = resume(values.to_dict())
+        completed, place = resume({**values.to_dict(), "cursor": cursor})
         return {**check(schema, completed, query=True), "after": place}
 
     def read() -> dict[str, Any]:
+        query_string = request.query_string
         # a cursor depends on the path too, and a percent sign may spell one
-        if b"cursor" in request.query_string or b"%" in request.query_string:
-            return parse.__wrapped__(request.query_string)
-        return dict(parse(request.query_string))
+        if resumes or b"cursor" in query_string or b"%" in query_string:
+            return parse.__wrapped__(query_string)
+        return dict(parse(query_string))
 
     return read
 
@@ -160,7 +178,10 @@ def _faults(messages: Any, pointer: str) -> list[dict[str, str]]:
     if isinstance(messages, Mapping):
         found = []
         for name, inner in messages.items():
-            step = "" if name == "_schema" else str(name).replace("~", "~0").replace("/", "~1")
+            if name == "_schema":  # of the whole
+                found += _faults(inner, pointer)
+                continue
+            step = str(name).replace("~", "~0").replace("/", "~1")
             found += _faults(inner, pointer + step if pointer in ("?", "/") else f"{pointer}/{step}")
         return found
     return [{"pointer": pointer if pointer != "/" else "", "detail": str(message)} for message in messages]

@@ -8,15 +8,18 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Response, current_app, g, request
+from flask import Request, Response, current_app, g, request
+from flask.globals import app_ctx, request_ctx
 from werkzeug.exceptions import HTTPException
 
 from config import Settings
-from database import ApiKey, Identity, Nobody, Pool, Session, statement
-from errors import DomainError, RateLimited, Unauthenticated, Unavailable
+from database import Address, ApiKey, Identity, Nobody, Pool, Session, statement
+from errors import DomainError, Forbidden, LimitExceeded, RateLimited, Unauthenticated, Unavailable
 from repositories.requests import Requests
 from security.api_keys import is_api_key
+from security.encryption import Cipher
 from security.tokens import is_access_token
+from web.refusals import record_refusal
 
 View = Callable[..., Response]
 
@@ -31,39 +34,68 @@ def settings() -> Settings:
     return cast(Settings, current_app.extensions["settings"])
 
 
+def cipher() -> Cipher:
+    """What encrypts secrets at rest."""
+    return cast(Cipher, current_app.extensions["cipher"])
+
+
 def caller() -> Identity:
     """The identity of whoever sent the request; the database has the last word on it.
 
     :raises errors.Unauthenticated: there is no credential, or it is mistyped: neither costs a query.
     """
-    if "identity" not in g:
-        g.identity = _identify()
-    return cast(Identity, g.identity)
+    kept = app_ctx.g
+    if "identity" not in kept:
+        kept.identity = _identify(request_ctx.request)
+    return cast(Identity, kept.identity)
 
 
 def anybody() -> Identity:
-    """The identity of a request that needs no credential."""
+    """The identity of a request that needs no credential; it is counted by the address that it comes from."""
+    return _of_address("address", settings().address_rate_limit)
+
+
+def sender() -> Identity:
+    """The identity of an inbound call, whose signature is yet to be checked.
+
+    Counted by address too, but apart from other requests: one system calls the webhooks of many.
+    """
+    return _of_address("sender", settings().inbound_address_rate_limit)
+
+
+def _of_address(kind: str, requests_an_hour: int) -> Identity:
     if "identity" not in g:
-        g.identity = _identity(Nobody, None)
+        g.identity = _identity(Address, f"{kind} {address()}", request_ctx.request, requests_an_hour)
     return cast(Identity, g.identity)
 
 
-def known(view: View) -> View:
+def nobody() -> Identity:
+    """The identity of a request that is nobody's and is not counted either: a probe of the service's health."""
+    return _identity(Nobody, None, request_ctx.request)
+
+
+def known(view: View, who: Callable[[], Identity] = caller) -> View:
     """Have the caller known before `view` looks at the request.
 
-    A request that is refused before the database was asked is authenticated and counted all the same.
+    A request that is refused before the database was asked is authenticated and counted all the same. A change that
+    a caller who is somebody may not make is recorded.
+
+    :param who: what tells the caller.
     """
 
     @functools.wraps(view)
     def knowing(*arguments: Any, **names: Any) -> Response:
-        identity = caller()
+        identity = who()
         try:
             return view(*arguments, **names)
         except (DomainError, HTTPException) as error:
-            asked = identity.user_id is not None or isinstance(error, Unauthenticated | RateLimited | Unavailable)
+            counted = identity.user_id is not None or identity.budget is not None
+            asked = counted or isinstance(error, Unauthenticated | RateLimited | Unavailable)
             if not asked:
                 with statement(identity) as connection:
                     Requests(connection).count()
+            if identity.user_id is not None and isinstance(error, Forbidden) and not isinstance(error, LimitExceeded):
+                record_refusal(identity, error)
             raise
 
     return knowing
@@ -87,28 +119,31 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _identify() -> Identity:
-    key = request.headers.get("X-API-Key")
+def _identify(asked: Request) -> Identity:
+    key = asked.headers.get("X-API-Key")
     if key is None:
-        kind, _, key = request.headers.get("Authorization", "").partition(" ")
+        kind, _, key = asked.headers.get("Authorization", "").partition(" ")
         if not kind:
             raise Unauthenticated("Send an API key or an access token: Authorization: Bearer …")
         if kind.lower() != "bearer":
             raise Unauthenticated("The only scheme is Bearer.")
         key = key.strip()
         if is_access_token(key):
-            return _identity(Session, key)
+            return _identity(Session, key, asked)
     if not is_api_key(key):
         raise Unauthenticated("This is neither an API key nor an access token: a character may be missing or wrong.")
-    return _identity(ApiKey, key)
+    return _identity(ApiKey, key, asked)
 
 
-def _identity(kind: type[Identity], secret: str | None) -> Identity:
+def _identity(
+    kind: type[Identity], secret: str | None, asked: Request, requests_an_hour: int | None = None
+) -> Identity:
+    application = current_app.extensions
     return kind(
-        pool(),
+        application["pool"],
         credential=None if secret is None else digest(secret),
         request_id=g.request_id,
-        ip_address=address(),
-        user_agent=request.headers.get("User-Agent", "")[:1000],
-        requests_an_hour=settings().session_rate_limit,
+        ip_address=_network_address(asked.remote_addr or ""),
+        user_agent=asked.headers.get("User-Agent", "")[:1000],
+        requests_an_hour=requests_an_hour or application["settings"].session_rate_limit,
     )

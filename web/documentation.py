@@ -10,6 +10,8 @@ from flask import Flask
 from schemas.problems import Problem
 from web import documentation_page
 from web.blueprint import Blueprint
+from web.bounds import bound
+from web.links import add_links
 from web.openapi import complete, describe_path_parameter, header_components, operations
 
 PREFIX = "/api/v1"
@@ -43,8 +45,12 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
         API_SPEC_OPTIONS={
-            "info": {"description": DESCRIPTION, "license": {"name": "Proprietary"}},
-            "servers": [{"url": "/", "description": "This service"}],
+            "info": {
+                "description": DESCRIPTION,
+                "license": {"name": "Proprietary"},
+                "contact": {"name": "Whoever runs this service"},
+            },
+            "servers": [{"url": "/", "description": "This service, production or local", "x-internal": False}],
         },
     )
     app.url_map.merge_slashes = False  # a doubled slash is another path, not one to be sent on from
@@ -60,11 +66,23 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
     for blueprint in blueprints:
         api.register_blueprint(blueprint, url_prefix=PREFIX + (blueprint.url_prefix or ""))
     del api.spec.components.schemas["PaginationMetadata"]  # of flask-smorest's own paging, which is not used
+    api.spec.components.responses.clear()  # of its own errors
     api.spec.options["security"] = [{name: []} for name in schemes]
     document = api.spec.to_dict()
     for path, method, operation in operations(document):
         complete(path, method, operation, api.spec._paths[path][method], document["components"]["schemas"])
+    add_links(api.spec.to_dict(), api.spec._paths)
     for path in api.spec._paths.values():
         for parameter in path.get("parameters", []):
             describe_path_parameter(parameter)
+            bound(parameter["schema"])
+        for operation in (each for each in path.values() if isinstance(each, dict)):
+            for parameter in operation.get("parameters", []):
+                bound(parameter.get("schema", {}))
+            for response in operation["responses"].values():
+                for content in response.get("content", {}).values():
+                    if isinstance(content["schema"], dict):
+                        bound(content["schema"])
+    for schema in api.spec.components.schemas.values():
+        bound(schema)
     app.register_blueprint(documentation_page.blueprint)

@@ -1,52 +1,33 @@
-"""gunicorn's gevent worker, sending an answer in one piece."""
+"""gunicorn's gevent worker, with a leaner way to serve connections and a quicker one to stop."""
 
 from __future__ import annotations
 
 import gc
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType, SimpleNamespace
 from typing import Any
 
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.socket import socket
 from gunicorn import util
-from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
+from config import Settings
+from web.http_server import HttpServer
 from web.unreadable_requests import write_problem
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
-class Answer(wsgi.Response):
-    """gunicorn sends the head of an answer, then its body; each would wake the client, and cost a system call."""
-
-    headers_sent: bool
-    _head = b""
-
-    def send_headers(self) -> None:
-        """Keep the head until there is something of the body, or nothing more to come."""
-        if not self.headers_sent:
-            lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers)]
-            self._head = "".join([*lines, "\r\n"]).encode("latin-1")
-            self.headers_sent = True
-
-    def _emit_body(self, data: bytes) -> None:
-        if self.chunked:
-            self._send_head()
-            super()._emit_body(data)
-        else:
-            head, self._head = self._head, b""
-            util.write(self.sock, head + data)
-
-    def sendfile(self, respiter: Any) -> bool:
-        """Files are not sent from here, so the head never waits for one."""
-        return False
-
-    def close(self) -> None:
-        """Send what was kept."""
-        self.send_headers()
-        self._send_head()
-        super().close()
-
-    def _send_head(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            util.write(self.sock, head)
+# A new worker has its master's handlers, which only take note, until it sets its own: a signal in between would be
+# lost, and the master would wait for nothing. So none arrives before it can be heard.
+os.register_at_fork(
+    before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING),
+    after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING),
+)
 
 
 class Worker(GeventWorker):
@@ -54,12 +35,58 @@ class Worker(GeventWorker):
 
     def init_process(self) -> None:
         """Take up work in the process that was forked for it."""
-        wsgi.Response = Answer
         util.write_error = write_problem
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Hear signals, and first those that came since the fork."""
+        self._told_to_stop = Event()
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop as soon as running requests allow."""
+        super().handle_exit(sig, frame)
+        gevent.get_hub().loop.run_callback_threadsafe(self._told_to_stop.set)
 
     def load_wsgi(self) -> None:
         """Load the application, and keep what lives as long as the process out of the garbage collector's rounds."""
         super().load_wsgi()
         gc.collect()
         gc.freeze()
+        # a request leaves next to no cycles: looking for them after every 700 objects cost 2 to 3 %
+        gc.set_threshold(20_000, 20, 20)
+
+    def run(self) -> None:
+        """Serve until told to stop; then requests are finished, and what might last longer is ended."""
+        settings = SimpleNamespace(**{name: each.get() for name, each in self.cfg.settings.items()})
+        settings.is_ssl, settings.forwarded_allow_networks = False, self.cfg.forwarded_allow_networks
+        http = HttpServer(self.wsgi, settings, Settings.from_environment().read_timeout, self.handle_error)
+        connections = Pool(self.worker_connections)
+        listening = [gevent.spawn(self._accept, each, connections, http.serve) for each in self.sockets]
+        in_hub = gevent.get_hub().loop.run_callback
+        while self.alive:
+            self.notify()
+            in_hub(http.end_idle)
+            self._told_to_stop.wait(1.0)
+        gevent.killall(listening)
+        for each in self.sockets:
+            each.close()
+        with gevent.Timeout(self.cfg.graceful_timeout, False):
+            while connections:
+                in_hub(http.end)
+                connections.join(0.5)
+                self.notify()
+        connections.kill(timeout=1)
+
+    def _accept(self, listener: socket, connections: Pool, serve: Callable[[socket, Any], None]) -> None:
+        while True:
+            connections.wait_available()
+            try:
+                client, address = listener.accept()
+            except OSError:
+                gevent.sleep(0.1)  # too many open files: some will be closed
+                continue
+            connections.spawn(serve, client, address)
+            if self.cfg.workers > 1:
+                gevent.sleep(0.001)  # who was first takes only one: the others are about to

@@ -10,12 +10,12 @@ import functools
 import hashlib
 from collections.abc import Callable
 
-from flask import Response, current_app, request
+from flask import Response, request
 
 from database import Row, parsed, transaction
 from errors import IdempotencyKeyReused, Invalid, RequestInProgress
 from repositories.idempotency_keys import IdempotencyKeys
-from web.caller import caller
+from web.caller import caller, cipher
 
 MAX_LENGTH = 255
 KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control")
@@ -61,7 +61,7 @@ def _keep(keys: IdempotencyKeys, route: str, key: str, body: str, answer: Respon
         request_hash=body,
         response_status=answer.status_code,
         response_headers={name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers},
-        response_body=current_app.extensions["cipher"].encrypt(content) if shows_secret else content,
+        response_body=cipher().encrypt(content) if shows_secret else content,
         is_encrypted=shows_secret,
     )
 
@@ -69,6 +69,6 @@ def _keep(keys: IdempotencyKeys, route: str, key: str, body: str, answer: Respon
 def _again(kept: Row) -> Response:
     content = kept["response_body"]
     if kept["is_encrypted"]:
-        content = current_app.extensions["cipher"].decrypt(content)
+        content = cipher().decrypt(content)
     headers = parsed(kept["response_headers"])
     return Response(content, kept["response_status"], {**headers, "Idempotent-Replayed": "true"})

@@ -7,8 +7,8 @@ import re
 import secrets
 import time
 
-from flask import Flask, Response, g, request
-from flask.globals import request_ctx
+from flask import Flask, Response
+from flask.globals import app_ctx, request_ctx
 
 from logs import write_line
 
@@ -25,29 +25,30 @@ def register(app: Flask) -> None:
 
 
 def _begin() -> None:
-    g.began = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    given = request_ctx.request.environ.get("HTTP_X_REQUEST_ID", "")
+    kept = app_ctx.g
+    kept.began = time.perf_counter()
+    kept.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _end(answer: Response) -> Response:
-    headers, request_id = answer.headers, g.request_id
-    headers.add("X-Request-Id", request_id)
-    identity = g.get("identity")
+    # flask.g and flask.request would look for these at every step
+    headers, kept, asked = answer.headers, app_ctx.g, request_ctx.request
+    headers.add("X-Request-Id", kept.request_id)
+    identity = kept.get("identity")
     if identity is not None and identity.budget is not None:
         budget = identity.budget
         headers.add("RateLimit-Policy", f'"hour";q={budget["request_limit"]};w=3600')
         headers.add("RateLimit", f'"hour";r={budget["remaining"]};t={budget["reset_seconds"]}')
     if access.isEnabledFor(logging.INFO):
-        asked = request_ctx.request  # the proxy would look for it at every step
         rule = asked.url_rule
         fields = {
-            "request_id": request_id,
+            "request_id": kept.request_id,
             "method": asked.method,
             "path": asked.path,
             "route": rule.rule if rule else None,
             "status": answer.status_code,
-            "duration_ms": round((time.perf_counter() - g.began) * 1000, 2),
+            "duration_ms": round((time.perf_counter() - kept.began) * 1000, 2),
             "ip_address": asked.remote_addr,
         }
         if "HTTP_TRACEPARENT" in asked.environ:

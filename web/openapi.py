@@ -13,7 +13,14 @@ import errors
 from schemas.fields import EXAMPLE_ID
 from web.problems import CONTENT_TYPE, TYPE
 
-MERGE_PATCH = "application/merge-patch+json"
+EVENT_STREAM = "text/event-stream"
+EXPORTED = {
+    "application/x-ndjson": {
+        "schema": {"type": "string"},
+        "example": '{"id":"0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"}\n',
+    },
+    "text/csv": {"schema": {"type": "string"}, "example": "id\r\n0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11\r\n"},
+}
 
 # the problems that operations share: status → the error whose code is the example, and what it means
 PROBLEMS: dict[int, tuple[type[errors.DomainError], str]] = {
@@ -36,6 +43,7 @@ HEADERS = {
     "X-Request-Id": ("Names the request in logs: the one that was sent, or a new one.", EXAMPLE_REQUEST_ID),
     "RateLimit": ("What is left of the hour's budget, and the seconds until all of it is back.", '"hour";r=998;t=8'),
     "RateLimit-Policy": ("The hour's budget.", '"hour";q=1000;w=3600'),
+    "Access-Control-Allow-Origin": ("For pages of the origins that CORS_ORIGINS names.", "https://app.example.org"),
     "Retry-After": ("Seconds to wait before the next try.", "3"),
     "ETag": ("The row's version, for If-Match and If-None-Match.", '"3"'),
     "Location": ("The path of what was made.", "/api/v1/integrations/0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"),
@@ -74,7 +82,7 @@ def complete(
     """
     public = operation.get("security") == []
     parameters = operation.setdefault("parameters", [])
-    answered = _answered(seen)
+    answered = answered_schema(seen)
     for parameter in parameters:
         _tidy(parameter)
         if parameter["name"] == "fields":
@@ -91,10 +99,16 @@ def complete(
     if method == "post":
         statuses.add(409)
     properties = schemas.get(answered, {}).get("properties", {})
-    versioned = any(properties.get(name, {}).get("type") == "integer" for name in ("version", "version_number"))
+    exporting = operation.pop("x-export", False)
+    versioned = not exporting and any(
+        properties.get(name, {}).get("type") == "integer" for name in ("version", "version_number")
+    )
     listing = "next_cursor" in properties
     if listing:
         statuses |= {400, 422}
+    if EVENT_STREAM in seen["responses"].get("200", {}).get("content", {}):
+        parameters.append(_header("Last-Event-ID", "Id of the last event that was received.", example="WyIvIl0.Qm9iCg"))
+        statuses.add(400)
     if method == "get" and versioned:
         parameters.append(_header("If-None-Match", "The ETag of what the caller has already.", example='"3"'))
         parameters[-1]["schema"] = {"type": "string"}  # what is no ETag is nobody's ETag
@@ -115,18 +129,22 @@ def complete(
         content = operation["requestBody"]["content"]
         content["application/json"]["example"] = _example(schemas[_referenced(seen["requestBody"])])
         if method == "patch":
-            content[MERGE_PATCH] = content["application/json"]
+            # a second content type beside it would make two bodies of one in generated clients
+            operation["requestBody"]["description"] = (
+                "A JSON merge patch (RFC 7396); application/merge-patch+json is accepted as well."
+            )
     for status in sorted(statuses):
         operation["responses"][str(status)] = _problem(status)
     operation["responses"]["default"] = _problem(500)
+    if exporting:
+        operation["responses"]["200"] = {"description": f"A line for each {answered}", "content": EXPORTED}
     _add_headers(operation["responses"], public=public, versioned=versioned, listing=listing)
 
 
-def _answered(seen: dict[str, Any]) -> str:
+def answered_schema(seen: dict[str, Any]) -> str:
     """The name of the schema of the answer that means success."""
-    return next(
-        (_referenced(seen["responses"][status]) for status in ("200", "201") if status in seen["responses"]), ""
-    )
+    successes = [seen["responses"][status] for status in ("200", "201", "202") if status in seen["responses"]]
+    return next((_referenced(each) for each in successes if "application/json" in each.get("content", {})), "")
 
 
 def _referenced(message: dict[str, Any]) -> str:
@@ -139,24 +157,25 @@ def _example(schema: dict[str, Any]) -> dict[str, Any]:
     return {
         name: field["example"]
         for name, field in schema["properties"].items()
-        if not name.endswith("_id") and not field.get("nullable") and not field.get("readOnly")
+        if (name in schema.get("required", ()) or not name.endswith("_id"))
+        and not field.get("nullable")
+        and not field.get("readOnly")
     }
 
 
 def _add_headers(responses: dict[str, Any], *, public: bool, versioned: bool, listing: bool) -> None:
     for status, response in responses.items():
         names = ["X-Request-Id"]
-        if not public and status != "401":
-            names += ["RateLimit", "RateLimit-Policy"]
+        names += ["RateLimit", "RateLimit-Policy", "Access-Control-Allow-Origin"]
         if status == "401":
             names.append("WWW-Authenticate")
         if status in ("429", "503"):
             names.append("Retry-After")
-        if status in ("200", "201", "304") and versioned:
+        if status in ("200", "201", "202", "304") and versioned:
             names.append("ETag")
-        if status == "201":
+        if status in ("201", "202"):
             names.append("Location")
-        if status in ("200", "201") and not public:
+        if status in ("200", "201", "202", "207") and not public:
             names.append("Link" if listing else "Idempotent-Replayed")
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 

@@ -10,12 +10,12 @@ import functools
 import hashlib
 import json as plain_json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import itsdangerous
-from flask import Response, request
+from flask import Response, g, request
+from flask.globals import request_ctx
 
 from database import Row
 from errors import BadCursor
@@ -24,6 +24,7 @@ from web.answers import json, sparse_rows
 from web.caller import settings
 
 BESIDE_FILTERS = ("limit", "cursor", "fields")
+BEGINNING = ["0", "0"]  # ahead of every event
 
 
 def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
@@ -37,16 +38,30 @@ def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
     query.pop("fields", None)
     order = Order(sort.removeprefix("-"), sort.startswith("-"), limit + 1, query.pop("after", None))
     rows = find(order=order, **query)
-    if len(rows) <= limit:
-        return json({"items": sparse_rows(rows), "next_cursor": None})
-    rows.pop()
-    place = [_written(rows[-1][order.key]), str(rows[-1]["id"])]
-    filters = {name: value for name, value in request.args.items() if name not in BESIDE_FILTERS}
-    next_cursor = _signer().dumps([request.path, filters, place])
-    answer = json({"items": sparse_rows(rows), "next_cursor": next_cursor})
-    onward = urlencode({**request.args.to_dict(), "cursor": next_cursor})
-    answer.headers["Link"] = f'<{request.base_url}?{onward}>; rel="next"'
+    more, rows = len(rows) > limit, rows[:limit]
+    place = order.place_of(rows[-1]) if rows else order.after or BEGINNING
+    # in this order nothing comes to be behind a place that was read past: a consumer can always go on from it
+    lasting = sort == "position"
+    cursor = cursors()(place) if more or lasting else None
+    body = {"items": sparse_rows(rows), "next_cursor": cursor if more else None}
+    answer = json({**body, "resume_cursor": cursor} if lasting else body)
+    if more:
+        asked = request_ctx.request
+        onward = urlencode({**asked.args.to_dict(), "cursor": cursor})
+        # werkzeug's base_url is an IRI, put together at the cost of a thirtieth of the answer
+        place_of_list = f"{asked.scheme}://{asked.host}{quote(asked.root_path + asked.path)}"
+        answer.headers.add("Link", f'<{place_of_list}?{onward}>; rel="next"')
     return answer
+
+
+def cursors(**fixed: str) -> Callable[[list[str]], str]:
+    """What makes cursors that lead behind a place in the list of this request, with its filters; works after it too.
+
+    :param fixed: further parameters that the cursors are made with.
+    """
+    given = {name: value for name, value in request.args.items() if name not in BESIDE_FILTERS}
+    path, filters, signer = _list_path(), {**g.get("cursor_filters", {}), **given, **fixed}, _signer()
+    return lambda place: str(signer.dumps([path, filters, place]))
 
 
 def resume(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -59,23 +74,26 @@ def resume(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
         path, filters, place = _signer().loads(values["cursor"])
     except itsdangerous.BadData as error:
         raise BadCursor("This cursor was not made here.") from error
-    if path != request.path:
+    if path != _list_path():
         raise BadCursor("This cursor belongs to another list.")
     if any(filters.get(name) != value for name, value in values.items() if name not in BESIDE_FILTERS):
         raise BadCursor("The filters differ from those that this cursor was made for.")
+    g.cursor_filters = filters
     return {**values, **filters}, place
 
 
-def _written(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _list_path() -> str:
+    # a stream goes on where a list ended, and the other way round
+    return request.path.removesuffix("/stream")
 
 
 def _signer() -> itsdangerous.URLSafeSerializer:
-    return _signer_of(settings().signing_keys)
+    return signer_of(settings().signing_keys)
 
 
 @functools.cache
-def _signer_of(keys: tuple[str, ...]) -> itsdangerous.URLSafeSerializer:
+def signer_of(keys: tuple[str, ...]) -> itsdangerous.URLSafeSerializer:
+    """What signs cursors, with the first of the keys, and reads those signed with any of them."""
     # itsdangerous takes the keys oldest first
     return itsdangerous.URLSafeSerializer(
         list(reversed(keys)),

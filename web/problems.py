@@ -21,13 +21,13 @@ _NAMES = {error.status: error for error in (MalformedRequest, NotFound, TooLarge
 logger = logging.getLogger("ccb.problems")
 
 
-def problem(status: int, code: str, title: str, detail: str = "", **members: Any) -> Response:
-    """A problem answer.
+def problem_of(status: int, code: str, title: str, detail: str = "", **members: Any) -> dict[str, Any]:
+    """A problem document.
 
     :param code: the stable name of the problem, which `type` repeats as a URN.
     :param members: extension members, such as `errors`.
     """
-    body = {
+    return {
         "type": TYPE + code,
         "title": title,
         "status": status,
@@ -37,6 +37,11 @@ def problem(status: int, code: str, title: str, detail: str = "", **members: Any
         "request_id": g.get("request_id"),
         **members,
     }
+
+
+def problem(status: int, code: str, title: str, detail: str = "", **members: Any) -> Response:
+    """A problem answer; the parameters are those of :func:`problem_of`."""
+    body = problem_of(status, code, title, detail, **members)
     return Response(orjson.dumps(body, default=str), status, content_type=CONTENT_TYPE)
 
 

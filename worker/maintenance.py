@@ -12,6 +12,9 @@ import psycopg
 from database import Nobody, Pool, Query, transaction
 from errors import DomainError
 from repositories.operations import Operations
+from worker.context import Context, Periodic
+
+LOOK_EVERY = 5.0  # seconds
 
 logger = logging.getLogger("ccb.maintenance")
 
@@ -30,8 +33,14 @@ TASKS = (
     Task("create-partitions", Operations.queries.create_partitions, timedelta(hours=6), "0 */6 * * *"),
     Task("refresh-views", Operations.queries.refresh_materialized_views, timedelta(minutes=15), "*/15 * * * *"),
     Task("cleanup-old-data", Operations.queries.cleanup_old_data, timedelta(days=1), "0 2 * * *"),
+    Task("cleanup-mail", Operations.queries.cleanup_mail, timedelta(days=1), "15 2 * * *"),
     Task("archive-old-partitions", Operations.queries.archive_old_partitions, timedelta(days=1), "30 2 * * *"),
 )
+
+
+def begin(context: Context) -> Periodic:
+    """The kind of work that this is."""
+    return Periodic.in_thread(context, "maintenance", Maintenance(context.pool).run_due, LOOK_EVERY)
 
 
 class Maintenance:

@@ -7,10 +7,12 @@ CROSS JOIN LATERAL (VALUES
     ('bypasses row level security', role.rolbypassrls),
     ('creates roles', role.rolcreaterole),
     ('creates databases', role.rolcreatedb),
-    ('inherits what its roles may do', role.rolinherit),
+    -- the observer inherits the statistics, and nothing else
+    ('inherits what its roles may do', role.rolinherit AND (role.rolname <> 'ccb_observer' OR EXISTS (
+        SELECT FROM pg_auth_members WHERE member = role.oid AND roleid::regrole::text <> 'pg_read_all_stats'))),
     ('can become the owner or the definer', role.rolname NOT IN ('ccb_owner', 'ccb_definer')
         AND (pg_has_role(role.oid, 'ccb_owner', 'MEMBER') OR pg_has_role(role.oid, 'ccb_definer', 'MEMBER')))
 ) AS faults (fault, is_so)
-WHERE role.rolname IN ('ccb_service', 'ccb_worker', 'authenticated_users', 'ccb_definer', 'ccb_owner')
+WHERE role.rolname IN ('ccb_service', 'ccb_worker', 'authenticated_users', 'ccb_definer', 'ccb_owner', 'ccb_observer')
   AND faults.is_so
 ORDER BY 1, 2

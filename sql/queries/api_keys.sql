@@ -20,8 +20,8 @@ WHERE (deleted_at IS NULL OR %(include_deleted)s)
 
 -- name: create :one api_keys:create
 -- Bound to the organization of the key that makes it, if that is bound.
-INSERT INTO api_keys (user_id, organization_id, name, key_hash, key_prefix, permissions, rate_limit, expires_at)
-VALUES (current_user_id(), coalesce(%(organization_id)s::uuid, current_organization_id()), %(name)s, %(key_hash)s, %(key_prefix)s,
+INSERT INTO api_keys (id, user_id, organization_id, name, key_hash, key_prefix, permissions, rate_limit, expires_at)
+VALUES (coalesce(%(id)s::uuid, gen_random_uuid()), current_user_id(), coalesce(%(organization_id)s::uuid, current_organization_id()), %(name)s, %(key_hash)s, %(key_prefix)s,
     %(permissions)s::text[], coalesce(%(rate_limit)s::integer, 1000), %(expires_at)s)
 RETURNING id, user_id, organization_id, name, key_prefix, permissions, rate_limit, last_used_at, expires_at, is_active,
     rotated_to, created_at, updated_at, deleted_at, version

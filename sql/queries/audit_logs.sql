@@ -2,11 +2,11 @@
 
 -- name: list :page audit_logs:read
 -- sort: created_at
--- Every filter may be left out.
+-- Every filter may be left out; bounds of time, also those left out, prune partitions.
 SELECT * FROM audit_logs
 WHERE (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s)
   AND (%(action)s::text IS NULL OR action = %(action)s)
   AND (%(resource_type)s::text IS NULL OR resource_type = %(resource_type)s)
   AND (%(resource_id)s::text IS NULL OR resource_id = %(resource_id)s)
-  AND (%(created_after)s::timestamptz IS NULL OR created_at >= %(created_after)s)
-  AND (%(created_before)s::timestamptz IS NULL OR created_at < %(created_before)s)
+  AND created_at >= coalesce(%(created_after)s::timestamptz, '-infinity')
+  AND created_at < coalesce(%(created_before)s::timestamptz, 'infinity')

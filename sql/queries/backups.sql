@@ -21,3 +21,11 @@ SELECT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s) AS is_there,
 -- name: cut_connections :exec
 -- Ahead of a swap: nobody writes into the database that is put away.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %(name)s AND pid <> pg_backend_pid()
+
+-- name: has_record :one
+-- Whether the database keeps a record of backups; one that is not ours, or is older, does not.
+SELECT to_regprocedure('record_backup(text, bigint, text, boolean)') IS NOT NULL AS is_there
+
+-- name: record :exec
+-- A backup that was made, or was found to be what was dumped.
+SELECT record_backup(%(name)s, %(size_bytes)s, %(sha256)s, %(is_verified)s)

@@ -12,6 +12,18 @@ COMMIT
 -- Undoes it.
 ROLLBACK
 
+-- name: savepoint :exec
+-- Begins a part that may be undone by itself. A part in another has the same name, which then means the inner one.
+SAVEPOINT part
+
+-- name: rollback_to_savepoint :exec
+-- Undoes the part.
+ROLLBACK TO SAVEPOINT part
+
+-- name: release_savepoint :exec
+-- Ends the part.
+RELEASE SAVEPOINT part
+
 -- name: become_user :exec
 -- The role is a statement of its own because a SECURITY DEFINER function may not set it.
 SELECT set_config('role', 'authenticated_users', true)
@@ -23,6 +35,10 @@ SELECT request_limit, remaining, reset_seconds FROM count_api_key_request(%(cred
 -- name: count_session_request :maybe
 -- The same for a person's session, whose limit comes from the configuration.
 SELECT request_limit, remaining, reset_seconds FROM count_session_request(%(credential)s, %(requests_an_hour)s)
+
+-- name: count_address_request :maybe
+-- The same for whoever has no credential, by the address they call from.
+SELECT request_limit, remaining, reset_seconds FROM count_address_request(%(credential)s, %(requests_an_hour)s)
 
 -- name: authenticate_api_key :one
 -- Sets the context; raises CB401 when the key is bad, so that the statement behind it never runs.

@@ -20,6 +20,10 @@ FROM integrations
 WHERE id = %(integration_id)s AND deleted_at IS NULL
 RETURNING *
 
+-- name: lock_integration :maybe integrations:update
+-- Ahead of an activation: two at the same time would each see no other version active.
+SELECT id FROM integrations WHERE id = %(integration_id)s FOR NO KEY UPDATE
+
 -- name: deactivate_others :exec integrations:update
 -- Ahead of an activation: there is one active version at most.
 UPDATE integration_versions SET is_active = false

@@ -108,7 +108,8 @@ SELECT integration.id, integration.name, integration.status, integration.service
     coalesce(counted.total_executions, 0) AS total_executions,
     coalesce(counted.successful_executions, 0) AS successful_executions,
     coalesce(counted.failed_executions, 0) AS failed_executions,
-    counted.success_rate, counted.avg_duration_ms, counted.last_execution_at, integration.created_at
+    counted.success_rate, counted.avg_duration_ms, counted.last_execution_at, integration.created_at,
+    views_refreshed_at() AS refreshed_at
 FROM integrations AS integration
 LEFT JOIN integration_statistics AS counted ON counted.id = integration.id
 WHERE integration.id = %(integration_id)s AND integration.deleted_at IS NULL

@@ -8,6 +8,10 @@ SELECT create_partitions() AS created
 -- Retention, with the document's limits.
 SELECT cleanup_old_data()
 
+-- name: cleanup_mail :exec
+-- What was sent or given up a week ago.
+SELECT cleanup_mail()
+
 -- name: refresh_materialized_views :exec
 -- Statistics, every quarter of an hour.
 SELECT refresh_materialized_views()
@@ -21,19 +25,31 @@ SELECT archive_old_partitions()
 SELECT attach_archived_partition(%(name)s)
 
 -- name: begin_run :maybe
--- One runner at a time: the row is the claim. A run that failed, or that nobody ended within an hour, is due again.
-INSERT INTO maintenance_runs (task)
-SELECT %(task)s::text
-WHERE pg_try_advisory_xact_lock(hashtextextended('maintenance ' || %(task)s, 0))
-  AND NOT EXISTS (
-      SELECT FROM maintenance_runs
-      WHERE task = %(task)s AND (
-          outcome = 'succeeded' AND started_at > CURRENT_TIMESTAMP - %(every)s::interval
-          OR outcome = 'running' AND started_at > CURRENT_TIMESTAMP - interval '1 hour'
-          OR outcome = 'failed' AND ended_at > CURRENT_TIMESTAMP - least(%(every)s::interval, interval '1 minute')
-      )
-  )
-RETURNING id
+-- One runner at a time: the row is the claim. What was asked for comes first; otherwise a run is due when its period is
+-- over, when it failed, or when nobody ended it within an hour.
+WITH free AS (
+    SELECT FROM (SELECT pg_try_advisory_xact_lock(hashtextextended('maintenance ' || %(task)s, 0)) AS is_mine) AS lock
+    WHERE is_mine AND NOT EXISTS (
+        SELECT FROM maintenance_runs
+        WHERE task = %(task)s AND outcome = 'running' AND started_at > CURRENT_TIMESTAMP - interval '1 hour'
+    )
+), asked AS (
+    UPDATE maintenance_runs SET outcome = 'running', started_at = CURRENT_TIMESTAMP
+    WHERE task = %(task)s AND outcome = 'requested' AND EXISTS (SELECT FROM free)
+    RETURNING id
+), due AS (
+    INSERT INTO maintenance_runs (task)
+    SELECT %(task)s::text FROM free
+    WHERE NOT EXISTS (SELECT FROM asked) AND NOT EXISTS (
+        SELECT FROM maintenance_runs
+        WHERE task = %(task)s AND (
+            outcome = 'succeeded' AND started_at > CURRENT_TIMESTAMP - %(every)s::interval
+            OR outcome = 'failed' AND ended_at > CURRENT_TIMESTAMP - least(%(every)s::interval, interval '1 minute')
+        )
+    )
+    RETURNING id
+)
+SELECT id FROM asked UNION ALL SELECT id FROM due
 
 -- name: end_run :exec
 -- With what went wrong, if anything did.
@@ -41,49 +57,87 @@ UPDATE maintenance_runs SET ended_at = clock_timestamp(), error_message = %(erro
     outcome = CASE WHEN %(error_message)s::text IS NULL THEN 'succeeded' ELSE 'failed' END
 WHERE id = %(run_id)s
 
--- name: table_sizes :many
+-- What operators ask. The functions refuse whoever is none, and are the administrator's too, on the command line.
+
+-- name: get :maybe operations:read
+-- One run of a maintenance task.
+SELECT * FROM maintenance_run_listings WHERE id = %(run_id)s
+
+-- name: list :page
+-- sort: created_at
+-- Runs of maintenance tasks: those that were asked for, and those that were due. Of no tenant, so read as one list.
+SELECT * FROM maintenance_run_listings
+WHERE (%(task)s::text IS NULL OR task = %(task)s)
+  AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+
+-- name: expect :exec operations:read
+-- Ahead of what has no function of its own to refuse strangers.
+SELECT expect_operator('operations:read')
+
+-- name: request :one operations:run
+-- For the next runner to claim.
+SELECT request_maintenance(%(task)s) AS id
+
+-- name: maintenance_runs :many operations:read
+-- For the command line: the newest hundred.
+SELECT * FROM report_maintenance_runs()
+
+-- name: observation :one operations:read
+-- What the reports can see here.
+SELECT * FROM observation()
+
+-- name: table_sizes :many operations:read
 -- The document's sizes, partitioned tables with all their partitions; whole tables first. Sizes in bytes.
-SELECT relation.schema_name, relation.table_name,
-    coalesce(sum(pg_total_relation_size(part.relid)), 0)::bigint AS total_bytes,
-    coalesce(sum(pg_table_size(part.relid)), 0)::bigint AS table_bytes,
-    coalesce(sum(pg_indexes_size(part.relid)), 0)::bigint AS index_bytes,
-    pg_size_pretty(coalesce(sum(pg_total_relation_size(part.relid)), 0)) AS size,
-    pg_size_pretty(coalesce(sum(pg_table_size(part.relid)), 0)) AS table_size,
-    pg_size_pretty(coalesce(sum(pg_indexes_size(part.relid)), 0)) AS index_size,
-    count(part.relid) FILTER (WHERE part.relid <> relation.id) AS partitions
-FROM (
-    SELECT pg_class.oid AS id, nspname::text AS schema_name, relname::text AS table_name
-    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
-) AS relation
-CROSS JOIN LATERAL (
-    SELECT relid::oid FROM pg_partition_tree(relation.id) UNION SELECT relation.id
-) AS part
-GROUP BY relation.id, relation.schema_name, relation.table_name
-ORDER BY total_bytes DESC, relation.schema_name, relation.table_name
+SELECT * FROM report_table_sizes()
 
--- name: unused_indexes :many
+-- name: slow_queries :many operations:read
+-- The twenty statements that took the most time in all, in milliseconds; none without pg_stat_statements.
+SELECT * FROM report_slow_queries()
+
+-- name: unused_indexes :many operations:read
 -- Indexes that nothing has read since the statistics began, largest first. Those that hold a constraint stay anyway.
-SELECT usage.schemaname::text AS schema_name, usage.relname::text AS table_name, usage.indexrelname::text AS index_name,
-    usage.idx_scan, usage.idx_tup_read, usage.idx_tup_fetch, pg_relation_size(usage.indexrelid) AS bytes,
-    pg_size_pretty(pg_relation_size(usage.indexrelid)) AS size
-FROM pg_stat_user_indexes AS usage
-JOIN pg_index AS index ON index.indexrelid = usage.indexrelid
-WHERE usage.idx_scan = 0 AND NOT index.indisunique
-  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = usage.indexrelid)
-ORDER BY bytes DESC, schema_name, table_name, index_name
+SELECT * FROM report_unused_indexes()
 
--- name: has_statement_statistics :one
--- Whether pg_stat_statements is there, loaded and readable: where it is not, slow_queries would fail.
-SELECT current_setting('pg_stat_statements.max', true) IS NOT NULL AND EXISTS (
-    SELECT FROM pg_extension JOIN pg_class ON relnamespace = extnamespace AND relname = 'pg_stat_statements'
-    WHERE extname = 'pg_stat_statements' AND pg_table_is_visible(pg_class.oid) AND has_table_privilege(pg_class.oid, 'SELECT')
-) AS is_available
+-- name: duplicate_indexes :many operations:read
+-- Indexes that another one can stand in for.
+SELECT * FROM report_duplicate_indexes()
 
--- name: slow_queries :many
--- The twenty statements that took the most time in all; times in milliseconds. Needs pg_stat_statements.
-SELECT query, calls, total_exec_time AS total_time, mean_exec_time AS mean_time, rows,
-    100.0 * shared_blks_hit / nullif(shared_blks_hit + shared_blks_read, 0) AS hit_percent
-FROM pg_stat_statements
-ORDER BY total_exec_time DESC
-LIMIT 20
+-- name: missing_indexes :many operations:read
+-- Larger tables that are often read from end to end.
+SELECT * FROM report_missing_indexes()
+
+-- name: connections :many operations:read
+-- Who is connected to this database, and doing what.
+SELECT * FROM report_connections()
+
+-- name: locks :many operations:read
+-- Who waits for a lock, and who holds it.
+SELECT * FROM report_locks()
+
+-- name: cache_hit_rate :many operations:read
+-- How often a block was in memory already; the tables that were read from elsewhere most.
+SELECT * FROM report_cache_hit_rate()
+
+-- name: bloat :many operations:read
+-- Rows that are dead and not yet cleared away.
+SELECT * FROM report_bloat()
+
+-- name: transaction_id_age :many operations:read
+-- How near databases and tables are to where transaction ids run out.
+SELECT * FROM report_transaction_id_age()
+
+-- name: replication :many operations:read
+-- Standbys, replication slots, and how far behind they are.
+SELECT * FROM report_replication()
+
+-- name: partitions :many operations:read
+-- How far ahead months have partitions of their own.
+SELECT * FROM report_partitions()
+
+-- name: backups :many operations:read
+-- The newest hundred that were made.
+SELECT * FROM report_backups()
+
+-- name: gauges :many
+-- For /metrics.
+SELECT gauge, label, value FROM operational_gauges()

@@ -38,3 +38,24 @@ RETURNING *
 UPDATE organizations SET deleted_at = NULL
 WHERE id = %(organization_id)s AND deleted_at IS NOT NULL
 RETURNING *
+
+-- name: usage :many organizations:read
+-- What it has and may have, by its own limits over those of its plan; executions of a day that is over are gone.
+SELECT limited.resource, counted.used, allowed.amount AS "limit", allowed.amount - least(counted.used, allowed.amount) AS remaining
+FROM organizations AS organization
+JOIN plans ON plans.name = organization.plan
+CROSS JOIN (VALUES ('api_keys'), ('executions_per_day'), ('integrations'), ('members'), ('webhooks'), ('workflows'))
+    AS limited (resource)
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN limited.resource <> 'executions_per_day' THEN coalesce((organization.usage_stats ->> limited.resource)::integer, 0)
+        WHEN organization.usage_stats #>> '{executions,day}' = (CURRENT_TIMESTAMP AT TIME ZONE 'UTC')::date::text
+            THEN (organization.usage_stats #>> '{executions,count}')::integer
+        ELSE 0
+    END AS used
+) AS counted
+CROSS JOIN LATERAL (
+    SELECT ((plans.limits || organization.limits) ->> limited.resource)::integer AS amount
+) AS allowed
+WHERE organization.id = %(organization_id)s AND organization.deleted_at IS NULL
+ORDER BY limited.resource

@@ -13,6 +13,18 @@ UPDATE user_profiles AS target SET (name, avatar_url, preferences) = (
 WHERE id = current_user_id() AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *
 
+-- name: get_activity :one
+-- What one did lately, as of the last refresh; nothing yet for somebody who came after it.
+SELECT person.id, person.name, person.email, coalesce(seen.integrations_created, 0) AS integrations_created,
+    coalesce(seen.workflows_executed, 0) AS workflows_executed, seen.last_activity_at,
+    coalesce(seen.total_actions_30d, 0) AS total_actions_30d, views_refreshed_at() AS refreshed_at
+FROM user_profiles AS person LEFT JOIN user_activity_statistics AS seen ON seen.id = person.id
+WHERE person.id = current_user_id()
+
+-- name: close :maybe profile:update
+-- Softly: sessions, keys and memberships end at once.
+SELECT closed AS id FROM close_account(%(versions)s) AS closed
+
 -- name: register :one
 -- With a personal organization; gives its id.
 SELECT register_user(%(user_id)s, %(email)s, %(name)s, %(password_hash)s) AS organization_id

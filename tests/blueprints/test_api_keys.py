@@ -79,6 +79,16 @@ def test_a_key_may_do_what_it_names(ann: Person) -> None:
     assert all_of_them.patch("/me", {"name": "x"}, headers=ANY).json["permission"] == "profile:update"
 
 
+def test_a_key_that_may_make_but_not_read_is_told_what_lacks(ann: Person) -> None:
+    answer = holder(ann, create(ann, "integrations:create")).post("/integrations", NEW)
+    assert (answer.status, answer.json["permission"]) == (403, "integrations:create")
+    assert "integrations:read" in answer.json["detail"]
+    assert ann.get("/integrations").json["items"] == []
+    # what shows nothing needs nothing more
+    point = {"metric_name": "queue", "metric_type": "gauge", "value": 1}
+    assert holder(ann, create(ann, "metrics:create")).post("/metrics", {"points": [point]}).status == 201
+
+
 def test_a_key_of_one_organization_reaches_no_other(ann: Person) -> None:
     team, other = ann.organization(), ann.organization()
     inside, outside = ann.integration(organization_id=team["id"]), ann.integration(organization_id=other["id"])

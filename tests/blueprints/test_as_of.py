@@ -31,6 +31,7 @@ def test_each_resource_as_it_was(ann: Person, bob: Person) -> None:
         f"{inside}/dependencies/{dependency['id']}": {"dependency_name": "httpx"},
         f"/integration-templates/{template['id']}": {"name": "New"},
         f"/api-keys/{key['id']}": {"name": "new"},
+        "/me": {"name": "Ann Other"},
     }
     for path, change in paths.items():
         (field,) = change
@@ -41,7 +42,7 @@ def test_each_resource_as_it_was(ann: Person, bob: Person) -> None:
         assert past.json[field] == old, path
         assert past.etag == '"1"'
         assert ann.get(f"{path}?as_of={now()}&fields={field}").json == change
-        assert ann.get(f"{path}?as_of={before}").code == "not_found", path
+        assert path == "/me" or ann.get(f"{path}?as_of={before}").code == "not_found", path
         assert bob.get(f"{path}?as_of={then}").status in (200, 404)
         for secret in ("key_hash", "password_hash"):
             assert secret not in past.json

@@ -52,7 +52,7 @@ def test_register_and_sign_in(client: Client) -> None:
     email = address()
     answer = register(client, email=email)
     assert (answer.status, answer.headers["Location"]) == (201, "/api/v1/me")
-    assert answer.json.keys() == {"user_id", "organization_id"}
+    assert answer.json.keys() == {"user_id", "organization_id", "mail"}
     signed_in = login(client, email.upper())  # in whatever case
     assert (signed_in.status, signed_in.headers["Cache-Control"]) == (200, "no-store")
     tokens = signed_in.json

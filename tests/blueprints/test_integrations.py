@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Person
+from tests.service import Person, Service
 
 WAYS = {
     "draft": ["validating"],
@@ -272,3 +272,12 @@ def test_statistics(ann: Person) -> None:
     answer = ann.get(f"{path}/statistics")
     assert answer.status == 200
     assert (answer.json["name"], answer.json["total_executions"], answer.json["success_rate"]) == ("New", 0, None)
+
+
+def test_statistics_say_when_they_were_counted(ann: Person, service: Service) -> None:
+    path = f"{path_of(ann)}/statistics"
+    with service.database.admin() as admin:
+        for outcome in ("succeeded", "failed", "running"):
+            admin.execute("INSERT INTO maintenance_runs (task, outcome) VALUES ('refresh-views', %s)", [outcome])
+        counted = admin.execute("SELECT max(started_at) FROM maintenance_runs WHERE outcome = 'succeeded'").fetchone()
+    assert ann.get(path).json["refreshed_at"] == counted["max"].isoformat().replace("+00:00", "Z")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.service import Person
+from database import Nobody, Pool, transaction
+from repositories.operations import Operations
+from tests.conftest import Database
+from tests.service import PASSWORD, Client, Person, Service
+
+ANY = {"If-Match": "*"}
 
 
 def test_profile(ann: Person) -> None:
@@ -51,3 +57,74 @@ def test_a_key_changes_the_profile_only_with_the_permission(ann: Person) -> None
     answer = ann.key("integrations:read").patch("/me", {"name": "x"}, headers={"If-Match": "*"})
     assert (answer.status, answer.json["permission"]) == (403, "profile:update")
     assert ann.key("profile:update").patch("/me", {"name": "x"}, headers={"If-Match": "*"}).status == 200
+
+
+def test_activity(module_database: Database) -> None:
+    with Service(module_database.settings(web_workers=1)) as service:
+        ann, bob = service.person(), service.person("Bob")
+        ann.integration()
+        answer = ann.get("/me/activity").json
+        assert (answer["integrations_created"], answer["refreshed_at"]) == (0, None)
+        pool = Pool(module_database.logins.worker, module_database.settings())
+        pool.open()
+        with transaction(Nobody(pool)) as connection:
+            run_id = Operations(connection).begin_run("refresh-views", timedelta(0))
+            connection.execute(Operations.queries.refresh_materialized_views)
+            Operations(connection).end_run(str(run_id), None)
+        pool.close()
+        answer = ann.get("/me/activity").json
+        assert (answer["id"], answer["integrations_created"], answer["workflows_executed"]) == (ann.user_id, 1, 0)
+        assert answer["total_actions_30d"] > 1
+        assert answer["refreshed_at"] > answer["last_activity_at"]
+        assert bob.get("/me/activity").json["integrations_created"] == 0
+
+
+# --- the end of an account
+
+
+def test_closing_ones_account(service: Service, ann: Person, bob: Person) -> None:
+    key, team, own = ann.key(), bob.organization(), ann.organization()
+    bob.add(team["id"], ann, "owner")
+    assert ann.delete("/me", headers={"If-Match": ann.get("/me").etag}).status == 204
+    for _ in range(5):  # in every process
+        assert ann.get("/me").json["detail"] == "This session has ended."
+        assert key.get("/me").code == "unauthenticated"
+    assert Client(service.port).post("/auth/login", {"email": ann.email, "password": PASSWORD}).status == 401
+    assert bob.get(f"/organizations/{team['id']}/members/{ann.user_id}").status == 404
+    types = [each["event_type"] for each in bob.get(f"/events?organization_id={team['id']}").json["items"]]
+    assert types[0] == "organization_member.deleted"
+    with service.database.admin() as admin:
+        deleted = admin.execute(
+            "SELECT (SELECT deleted_at FROM users WHERE id = %s) IS NOT NULL AS account,"
+            " (SELECT deleted_at FROM organizations WHERE id = %s) IS NOT NULL AS own,"
+            " (SELECT count(*) FROM api_keys WHERE user_id = %s AND deleted_at IS NULL) AS keys",
+            [ann.user_id, own["id"], ann.user_id],
+        ).fetchone()
+        events = admin.execute("SELECT event_type FROM events WHERE aggregate_id = %s", [ann.user_id]).fetchall()
+    assert deleted == {"account": True, "own": True, "keys": 0}
+    assert "user.deleted" in [row["event_type"] for row in events]
+    # the address is free again
+    again = service.client().post("/auth/register", {"email": ann.email, "name": "Ann", "password": PASSWORD})
+    assert again.status == 201
+
+
+def test_whoever_alone_owns_a_team_of_others_stays(ann: Person, bob: Person) -> None:
+    team = ann.organization()
+    ann.add(team["id"], bob, "admin")
+    answer = ann.delete("/me", headers=ANY)
+    assert (answer.status, answer.code, answer.json["organizations"]) == (409, "last_owner", [team["id"]])
+    assert ann.get("/me").status == 200
+    assert ann.post(f"/organizations/{team['id']}/transfer", {"user_id": bob.user_id}).status == 200
+    assert ann.delete("/me", headers=ANY).status == 204
+    assert bob.get(f"/organizations/{team['id']}").status == 200
+
+
+def test_guests_of_ones_personal_organization_leave_first(ann: Person, bob: Person) -> None:
+    ann.add(ann.personal_organization_id, bob, "owner")
+    answer = ann.delete("/me", headers=ANY)
+    assert (answer.code, answer.json["organizations"]) == ("last_owner", [ann.personal_organization_id])
+
+
+def test_a_key_closes_no_account(ann: Person) -> None:
+    assert ann.key("*").delete("/me", headers=ANY).status == 403
+    assert ann.get("/me").status == 200

@@ -100,3 +100,44 @@ def test_order_by_name(ann: Person) -> None:
         ann.organization(name=name)
     names = [each["name"] for each in ann.get("/organizations?sort=name").json["items"]]
     assert names.index("alpha") < names.index("beta")
+
+
+# --- handing over
+
+
+def test_handing_over(ann: Person, bob: Person) -> None:
+    team = ann.organization()
+    ann.add(team["id"], bob, "viewer")
+    path = f"/organizations/{team['id']}"
+    answer = ann.post(f"{path}/transfer", {"user_id": bob.user_id})
+    assert (answer.status, answer.json["user_id"], answer.json["role"]) == (200, bob.user_id, "owner")
+    assert answer.etag == bob.get(f"{path}/members/{bob.user_id}").etag
+    assert bob.get(f"{path}/members/{ann.user_id}").json["role"] == "admin"
+    assert bob.post(f"{path}/transfer", {"user_id": ann.user_id}).status == 200
+
+
+@pytest.mark.parametrize("role", ["admin", "developer", "viewer"])
+def test_only_owners_hand_over(ann: Person, bob: Person, role: str) -> None:
+    team = ann.organization()
+    ann.add(team["id"], bob, role)
+    answer = bob.post(f"/organizations/{team['id']}/transfer", {"user_id": ann.user_id})
+    assert answer.status == 403, answer.body
+    roles = {each["user_id"]: each["role"] for each in ann.get(f"/organizations/{team['id']}/members").json["items"]}
+    assert roles == {ann.user_id: "owner", bob.user_id: role}  # nothing half done
+
+
+def test_whom_one_cannot_hand_over_to(ann: Person, bob: Person) -> None:
+    team = ann.organization()
+    path = f"/organizations/{team['id']}"
+    for user_id in (bob.user_id, ann.user_id, str(uuid.uuid4())):
+        answer = ann.post(f"{path}/transfer", {"user_id": user_id})
+        assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/user_id")
+    assert bob.post(f"{path}/transfer", {"user_id": bob.user_id}).status == 404
+
+
+def test_a_personal_organization_is_not_handed_over(ann: Person, bob: Person) -> None:
+    ann.add(ann.personal_organization_id, bob, "admin")
+    path = f"/organizations/{ann.personal_organization_id}"
+    answer = ann.post(f"{path}/transfer", {"user_id": bob.user_id})
+    assert (answer.status, answer.code) == (409, "last_owner")
+    assert ann.get(f"{path}/members/{bob.user_id}").json["role"] == "admin"

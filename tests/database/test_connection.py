@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from database import ActingFor, ApiKey, Nobody, Pool, Query, statement, transaction
+from database import ActingFor, ApiKey, Connection, Nobody, Pool, Query, statement, transaction
 from errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from tests.conftest import Database
 
@@ -48,6 +48,14 @@ def test_the_context_is_set_and_gone(pool: Pool, ann: ActingFor) -> None:
         assert (after["role"], after["user_id"]) == ("ccb_service", None)
 
 
+def test_what_comes_while_the_process_stops_is_told_to_come_again(module_database: Database) -> None:
+    pool = module_database.pool(pool_timeout=0.3)
+    pool.close()
+    for _ in range(5):  # more than there are connections
+        with pytest.raises(Unavailable), statement(Nobody(pool)) as connection:
+            connection.many(WHO)
+
+
 def test_a_statement_is_one(ann: ActingFor) -> None:
     with statement(ann) as connection:
         connection.many(WHO)
@@ -67,6 +75,45 @@ def test_a_transaction_is_undone_when_it_raises(ann: ActingFor) -> None:
         connection.execute(rename, name="Anna")
     with statement(ann) as connection:
         assert connection.one(name) == {"name": "Anna"}
+
+
+def test_a_savepoint_undoes_its_own_part(ann: ActingFor) -> None:
+    rename = query("UPDATE user_profiles SET name = %(name)s WHERE id = current_user_id()", "exec")
+    name = query("SELECT name FROM user_profiles WHERE id = current_user_id()", "one")
+
+    def part(connection: Connection, wanted: str, then: str | None = None) -> None:
+        with connection.savepoint():
+            connection.execute(rename, name=wanted)
+            if then is not None:
+                connection.many(query(then))
+
+    with transaction(ann) as connection:
+        with pytest.raises(Invalid):  # what cannot even be sent, as the very first statement
+            part(connection, "\0")
+        part(connection, "Kept")
+        with pytest.raises(Invalid):
+            part(connection, "Undone", "SELECT 1 / 0")
+        with pytest.raises(Invalid):
+            part(connection, "\0")
+        assert connection.one(name) == {"name": "Kept"}
+        with pytest.raises(ZeroDivisionError), connection.savepoint():
+            part(connection, "Undone")
+            raise ZeroDivisionError
+        with pytest.raises(Invalid):  # as the last one before the commit
+            part(connection, "Undone", "SELECT 1 / 0")
+    with statement(ann) as connection:
+        assert connection.one(name) == {"name": "Kept"}
+    with pytest.raises(ZeroDivisionError), transaction(ann) as connection:
+        part(connection, "Undone as a whole")
+        raise ZeroDivisionError
+    with transaction(ann) as connection:
+        assert connection.one(name) == {"name": "Kept"}
+        connection.execute(rename, name="Anna")
+
+
+def test_a_failure_that_was_caught_is_not_taken_for_a_commit(ann: ActingFor) -> None:
+    with pytest.raises(RuntimeError, match="savepoint"), transaction(ann) as connection, pytest.raises(Invalid):
+        connection.many(query("SELECT 1 / 0"))
 
 
 def test_an_inner_transaction_joins_the_outer_one(ann: ActingFor) -> None:

@@ -27,10 +27,10 @@ def test_a_page_takes_its_order_from_its_own_list() -> None:
     )
     assert isinstance(query, PageQuery)
     first = query.variant("name", descending=True, continued=False, tenant_known=True)
-    assert first.text.endswith('ORDER BY page."name" DESC, page.id DESC LIMIT $2')
+    assert first.text.endswith('ORDER BY page."name" DESC, page."id" DESC LIMIT $2')
     assert first.parameters == ("organization_id", "limit")
     onward = query.variant("name", descending=False, continued=True, tenant_known=True)
-    assert '(page."name", page.id) > ($2, $3)' in onward.text
+    assert '(page."name", page."id") > ($2, $3)' in onward.text
     assert len(list(query.variants())) == 16
     with pytest.raises(KeyError):
         query.variant("secret", descending=False, continued=False, tenant_known=True)

@@ -8,6 +8,10 @@ VALUES (%(user_id)s, %(organization_id)s, 'key', md5(%(unique)s) || md5(%(unique
 INSERT INTO audit_logs (user_id, organization_id, action, resource_type)
 VALUES (%(user_id)s, %(organization_id)s, 'webhook.updated', 'webhook')
 
+-- name: event_clocks
+INSERT INTO event_clocks (system_identifier, relation, transaction_offset)
+VALUES (1, abs(hashtext(%(unique)s))::oid, -abs(hashtext(%(unique)s)))
+
 -- name: events
 INSERT INTO events (organization_id, aggregate_type, aggregate_id, event_type, event_data, version)
 VALUES (%(organization_id)s, 'webhook', gen_random_uuid(), 'webhook.created', '{}', 1)
@@ -23,6 +27,10 @@ VALUES (%(organization_id)s, %(integration_id)s, %(unique)s)
 -- name: integration_executions
 INSERT INTO integration_executions (organization_id, integration_id, trigger_type)
 VALUES (%(organization_id)s, %(integration_id)s, 'manual')
+
+-- name: integration_health_checks
+INSERT INTO integration_health_checks (organization_id, integration_id, status)
+VALUES (%(organization_id)s, %(integration_id)s, 'healthy')
 
 -- name: integration_status_transitions
 INSERT INTO integration_status_transitions (from_status, to_status) VALUES (%(unique)s, 'active')
@@ -42,8 +50,14 @@ VALUES (%(organization_id)s, %(user_id)s, 'Stripe', 'rest')
 -- name: login_throttles
 INSERT INTO login_throttles (subject) VALUES (%(unique)s)
 
+-- name: backups
+INSERT INTO backups (name, size_bytes, sha256) VALUES (%(unique)s, 1, repeat('0', 64))
+
 -- name: maintenance_runs
 INSERT INTO maintenance_runs (task) VALUES (%(unique)s)
+
+-- name: mail_messages
+INSERT INTO mail_messages (kind, recipient, user_id) VALUES ('reset_password', %(unique)s, %(user_id)s)
 
 -- name: metrics
 INSERT INTO metrics (organization_id, user_id, metric_name, metric_type, value)
@@ -66,6 +80,9 @@ INSERT INTO permissions (name, resource, action) VALUES (%(unique)s || ':read', 
 -- name: rate_limits
 INSERT INTO rate_limits (subject, arrival_at) VALUES (%(unique)s, 'tomorrow')
 
+-- name: plans
+INSERT INTO plans (name) VALUES (%(unique)s)
+
 -- name: role_permissions
 INSERT INTO role_permissions (role, permission_id) VALUES ('owner', %(permission_id)s)
 
@@ -80,13 +97,16 @@ VALUES (%(organization_id)s, 'Hourly', %(integration_id)s, '0 * * * *', %(user_i
 -- name: schema_migrations
 INSERT INTO schema_migrations (number, name, checksum) VALUES (hashtext(%(unique)s), 'later', 'checksum')
 
+-- name: user_permissions
+INSERT INTO user_permissions (user_id, permission) VALUES (%(user_id)s, 'operations:read')
+
 -- name: user_sessions
 INSERT INTO user_sessions (user_id, session_token, access_expires_at, expires_at)
 VALUES (%(user_id)s, md5(%(unique)s) || md5(%(unique)s), 'tomorrow', 'tomorrow')
 
 -- name: user_tokens
-INSERT INTO user_tokens (token_hash, user_id, purpose, expires_at)
-VALUES (md5(%(unique)s), %(user_id)s, 'reset_password', 'tomorrow')
+INSERT INTO user_tokens (token_hash, user_id, purpose, email, expires_at)
+VALUES (md5(%(unique)s), %(user_id)s, 'reset_password', 'ann@example.org', 'tomorrow')
 
 -- name: users
 INSERT INTO users (id, email, name, password_hash)
@@ -96,13 +116,28 @@ VALUES (gen_random_uuid(), %(unique)s || '@example.org', 'Ann', 'hash')
 INSERT INTO webhook_deliveries (organization_id, webhook_id, event_type, payload)
 VALUES (%(organization_id)s, %(webhook_id)s, 'integration.created', '{}')
 
+-- name: webhook_delivery_leases
+INSERT INTO webhook_delivery_leases (delivery_id, webhook_id, lease_expires_at, attempt)
+VALUES (md5(%(unique)s)::uuid, %(webhook_id)s, 'tomorrow', 0)
+
+-- name: webhook_messages
+INSERT INTO webhook_messages (organization_id, webhook_id, message_id, sent_at, execution_id)
+VALUES (%(organization_id)s, %(webhook_id)s, %(unique)s, CURRENT_TIMESTAMP, gen_random_uuid())
+
 -- name: webhooks
 INSERT INTO webhooks (organization_id, integration_id, url, events)
 VALUES (%(organization_id)s, %(integration_id)s, 'https://example.org/' || %(unique)s, '{integration.*}')
 
+-- name: workflow_execution_logs
+INSERT INTO workflow_execution_logs (organization_id, workflow_execution_id, message)
+VALUES (%(organization_id)s, %(workflow_execution_id)s, 'Asked the service')
+
 -- name: workflow_executions
 INSERT INTO workflow_executions (organization_id, workflow_id, workflow_type, triggered_by)
 VALUES (%(organization_id)s, %(workflow_id)s, 'pipeline', %(user_id)s)
+
+-- name: workflow_status_transitions
+INSERT INTO workflow_status_transitions (from_status, to_status) VALUES (%(unique)s, 'pending')
 
 -- name: workflow_step_executions
 INSERT INTO workflow_step_executions (organization_id, workflow_execution_id, step_name)

@@ -29,9 +29,9 @@ AGGREGATES = {
     "integration_templates": ("integration_template", "name = 'x'", "updated"),
     "integration_executions": ("integration_execution", "status = 'completed'", "completed"),
     "workflows": ("workflow", "is_active = false", "updated"),
-    "workflow_executions": ("workflow_execution", "status = 'completed'", "completed"),
+    "workflow_executions": ("workflow_execution", "status = 'running'", "running"),
     "schedules": ("schedule", "is_active = false", "updated"),
-    "webhooks": ("webhook", "is_active = false", "updated"),
+    "webhooks": ("webhook", "is_active = false", "disabled"),
 }
 BOOKKEEPING = {
     "users": "last_login_at = now()",
@@ -179,6 +179,7 @@ def test_ruling_4_every_column_that_holds_a_secret_is_left_out(admin: psycopg.Co
         "lease_token",  # of a claim, worthless after a minute; bookkeeping
         "request_hash",  # of a body, to compare
         "key_prefix",  # what a key is shown as
+        "previous_secret_expires_at",  # a time
     }
     rows = admin.execute(
         "SELECT DISTINCT attname AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"

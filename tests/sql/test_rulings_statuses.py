@@ -48,11 +48,24 @@ CHOICES = {
     "integrations.status": STATUSES,
     "integration_executions.trigger_type": ("webhook", "scheduled", "manual"),
     "integration_executions.status": ("pending", "running", "completed", "failed", "cancelled"),
+    "integration_health_checks.status": ("pending", "healthy", "unhealthy", "failed"),
     "workflow_executions.status": PHASES,
     "workflow_step_executions.status": PHASES,
+    "workflow_execution_logs.level": ("debug", "info", "warning", "error"),
+    "webhooks.disabled_reason": ("user", "gone", "failing"),
+    "webhook_deliveries.status": ("pending", "held", "delivered", "exhausted", "cancelled"),
     "metrics.metric_type": ("counter", "gauge", "histogram"),
-    "user_tokens.purpose": ("verify_email", "reset_password"),
-    "maintenance_runs.outcome": ("running", "succeeded", "failed"),
+    "user_tokens.purpose": ("verify_email", "change_email", "reset_password"),
+    "mail_messages.kind": (
+        "verify_email",
+        "change_email",
+        "reset_password",
+        "invitation",
+        "password_changed",
+        "email_changed",
+    ),
+    "mail_messages.status": ("pending", "sent", "discarded", "failed"),
+    "maintenance_runs.outcome": ("requested", "running", "succeeded", "failed"),
 }
 
 

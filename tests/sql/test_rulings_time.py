@@ -113,7 +113,7 @@ INSERTS = named_statements("workload")
 CHANGES = {
     "users": ["name = %(text)s", "preferences = jsonb_build_object('n', %(number)s::integer)", "last_login_at = now()"],
     "organizations": ["description = %(text)s", "limits = '{}'", "usage_stats = '{\"a\": 1}'"],
-    "organization_invitations": ["role = 'admin'", "accepted_at = now()"],
+    "organization_invitations": ["role = 'admin'", "status = 'accepted', accepted_at = now()"],
     "api_keys": [
         "name = %(text)s",
         "last_used_at = now()",
@@ -132,21 +132,25 @@ CHANGES = {
     "integration_templates": ["name = %(text)s", "usage_count = %(number)s::integer", "service_type = %(text)s"],
     "integration_executions": [
         "status = 'completed'",
-        "status = 'failed', error_message = %(text)s",
-        "duration_ms = %(number)s::integer",
+        "status = status",
     ],
-    "workflows": ["definition = to_jsonb(%(text)s::text)", "is_active = NOT is_active", "version = %(text)s"],
+    "workflows": [
+        "definition = jsonb_build_object('x', %(text)s::text)",
+        "is_active = NOT is_active",
+        "version = %(text)s",
+    ],
     "workflow_executions": [
-        "status = 'running'",
+        "status = CASE status WHEN 'pending' THEN 'running' ELSE status END",
         "progress = %(number)s::integer",
-        "status = 'completed', progress = 100",
+        "status = CASE status WHEN 'running' THEN 'completed' ELSE status END, progress = 100",
         "attempt = attempt + 1",
     ],
     "schedules": ["is_active = NOT is_active", "next_run_at = now()", "time_zone = %(text)s"],
     "webhooks": [
         "is_active = NOT is_active",
         "failure_count = failure_count + 1",
-        "events = ARRAY[%(text)s::text]",
+        "url = 'https://' || %(text)s",
+        "events = array_append(events, 'workflow.*')",
         "secret = 'gAAAAy'",
     ],
 }

@@ -22,7 +22,11 @@ SOURCES = ("repositories", "database", "worker", "operations", "web", "blueprint
 COMMANDS = {
     "context.begin",
     "context.commit",
+    "context.release_savepoint",
     "context.rollback",
+    "context.rollback_to_savepoint",
+    "context.savepoint",
+    "notifications.listen",
     "schema_migrations.become_owner",
     "schema_migrations.create_table",
 }
@@ -34,11 +38,14 @@ BY_ADMINISTRATOR = {
     "schema_migrations.ran",
     "schema_migrations.record",
     "roles.powers",
+    "plans.set_plan",
+    "plans.recount_usage",
 }
 BY_SERVICE = {
     "context.become_user",
     "context.count_api_key_request",
     "context.count_session_request",
+    "context.count_address_request",
     "context.set_context",
     "context.authenticate_api_key",
     "context.authenticate_session",
@@ -47,8 +54,20 @@ BY_SERVICE = {
     "users.fail_login",
     "sessions.begin",
     "sessions.refresh",
+    "hooks.secrets",
+    "hooks.accept",
     "schema_migrations.newest",
+    "passwords.request_reset",
+    "passwords.begin_reset",
+    "passwords.reset",
+    "email_addresses.queue_verification",
+    "email_addresses.request_verification",
+    "email_addresses.confirm",
+    "operations.gauges",
 }
+BY_OWNER = {
+    "accounts.set_active", "accounts.set_operator_permission", "backups.record", "operations.maintenance_runs",
+}  # fmt: skip
 
 _numbers = itertools.count(1)
 
@@ -78,9 +97,11 @@ def logins(module_database: Database) -> Iterator[dict[str, psycopg.Connection[A
         "administrator": module_database.admin(),
         "service": psycopg.connect(module_database.logins.service, autocommit=True, row_factory=dict_row),
         "worker": psycopg.connect(module_database.logins.worker, autocommit=True, row_factory=dict_row),
+        "owner": module_database.admin(),
         "user": psycopg.connect(module_database.logins.service, autocommit=True, row_factory=dict_row),
     }
     made["user"].execute("SET role = authenticated_users")
+    made["owner"].execute("SET role = ccb_owner")
     available = (
         made["administrator"].execute("SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'").rowcount
     )
@@ -102,7 +123,12 @@ def _who(query: Query) -> str:
         return "administrator"
     if query.name in BY_SERVICE:
         return "service"
-    return "worker" if query.name.startswith("operations.") else "user"
+    if query.name in BY_OWNER:
+        return "owner"
+    if query.permission in ("operations:read", "operations:run") or query.name == "operations.list":
+        return "user"
+    queues = ("operations.", "mail_messages.", "health_check_queue.", "delivery_queue.")
+    return "worker" if query.name.startswith(queues) else "user"
 
 
 def _explain(connection: psycopg.Connection[Any], query: Query, values: dict[str, str]) -> Any:
@@ -120,14 +146,14 @@ def test_every_query_fits_the_schema_and_its_role_may_run_it(
     logins: dict[str, psycopg.Connection[Any]], query: Query
 ) -> None:
     if query.name in COMMANDS:
-        assert re.match("BEGIN|COMMIT|ROLLBACK|SET |CREATE ", query.text)
+        assert re.match("BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET |CREATE |LISTEN ", query.text)
     else:
         _explain(logins[_who(query)], query, {})
 
 
 def test_who_runs_what_names_queries_that_exist() -> None:
     names = {query.name for query in every_query()}
-    assert not (COMMANDS | BY_ADMINISTRATOR | BY_SERVICE) - names
+    assert not (COMMANDS | BY_ADMINISTRATOR | BY_SERVICE | BY_OWNER) - names
 
 
 def _called() -> set[str]:

@@ -200,7 +200,11 @@ def test_people_see_their_fellow_members_and_nobody_else(people: People) -> None
 
     def seen(permissions: list[str] | None = None) -> set[str]:
         with people.acting(viewer, permissions=permissions) as connection:
-            rows = connection.execute("SELECT id FROM users WHERE id = ANY (%s::uuid[])", [[owner, viewer, stranger]])
+            wanted = [[owner, viewer, stranger]]
+            # what is a person's own, such as preferences, is for nobody else
+            own = connection.execute("SELECT id FROM users WHERE id = ANY (%s::uuid[])", wanted)
+            assert [str(row["id"]) for row in own] == [viewer]
+            rows = connection.execute("SELECT id FROM fellow_profiles WHERE id = ANY (%s::uuid[])", wanted)
             return {str(row["id"]) for row in rows}
 
     assert seen() == {owner, viewer}

@@ -42,4 +42,4 @@ VALUES (%(team)s, %(integrations)s, 'x', '* * * * *', %(owner)s)
 
 -- name: webhooks
 INSERT INTO webhooks (organization_id, integration_id, url, events, secret)
-VALUES (%(team)s, %(integrations)s, 'https://' || %(unique)s, '{a,b}', 'gAAAAx')
+VALUES (%(team)s, %(integrations)s, 'https://' || %(unique)s, '{integration.*,user.updated}', 'gAAAAx')

@@ -32,12 +32,18 @@ def has_body(operation: Operation) -> bool:
     return bool(operation.body)
 
 
+def is_read_at_once(operation: Operation) -> bool:
+    """Whether the body is looked at before anything else: that of an inbound call is any JSON, read after the
+    signature was right."""
+    return has_body(operation) and not operation.path.startswith("/hooks/")
+
+
 def is_list(operation: Operation) -> bool:
     return operation.is_list
 
 
 def sparse(operation: Operation) -> bool:
-    return operation.takes("fields")
+    return operation.takes("fields") and not operation.is_stream
 
 
 def tagged(operation: Operation) -> bool:

@@ -44,7 +44,13 @@ class Operation:
     @property
     def is_list(self) -> bool:
         """Whether it gives pages."""
-        return self.takes("cursor")
+        return "next_cursor" in self.answer.get("properties", {})
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its answer is sent as it comes to be, and so is no JSON document."""
+        content = self.content["responses"][str(self.status)].get("content", {})
+        return bool(content) and "application/json" not in content
 
     @property
     def status(self) -> int:
@@ -53,9 +59,9 @@ class Operation:
 
     @property
     def answer(self) -> dict[str, Any]:
-        """The schema of success, resolved; empty where there is no body."""
+        """The schema of success, resolved; empty where there is no body in JSON."""
         content = self.content["responses"][str(self.status)].get("content", {})
-        return resolved(content["application/json"]["schema"]) if content else {}
+        return resolved(content["application/json"]["schema"]) if "application/json" in content else {}
 
     @property
     def body(self) -> dict[str, Any]:
@@ -100,4 +106,6 @@ def _plain(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     plain = {name: _plain(value) for name, value in schema.items() if name not in ("nullable", "example", "examples")}
+    if isinstance(schema.get("properties"), dict):  # one of which may be called like that
+        plain["properties"] = {name: _plain(value) for name, value in schema["properties"].items()}
     return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain

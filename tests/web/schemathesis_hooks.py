@@ -12,8 +12,9 @@ import schemathesis
 def before_call(context: Any, case: Any, *_: Any) -> None:
     """Keep made-up values out of requests that are meant to be right.
 
-    Cursors come from answers only, and one answer's Idempotency-Key stands for no other request. Sparse answers
-    differ from the schema by design: test_conventions.py compares them with whole ones.
+    Cursors come from answers only, and one answer's Idempotency-Key stands for no other request. A definition is given
+    once, as JSON or as YAML. Sparse answers differ from the schema by design: test_conventions.py compares them with
+    whole ones.
     """
     if case.meta is not None and case.meta.generation.mode.is_negative:
         return
@@ -22,3 +23,5 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
             case.query.pop(name, None)
     if case.headers and "Idempotency-Key" in case.headers:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    if isinstance(case.body, dict) and case.body.get("definition") is not None:
+        case.body.pop("definition_yaml", None)

@@ -1,0 +1,1 @@
+"""Webhook deliveries under measurement, and under fire."""

@@ -1,0 +1,26 @@
+-- The worker's side of webhook deliveries: everything in batches, through definer functions.
+
+-- name: claim :many
+-- What is due, under new leases: round robin over organizations and webhooks, within each webhook's limits.
+SELECT * FROM claim_deliveries(%(batch)s, %(lease_seconds)s, %(after_organization)s, %(at_once)s)
+
+-- name: complete :many
+-- What became of attempts; gives those whose lease was still held.
+SELECT complete_deliveries(%(ids)s, %(created_ats)s, %(webhook_ids)s, %(lease_tokens)s, %(outcomes)s, %(delays)s,
+    %(reports)s::jsonb[]) AS id
+
+-- name: extend :many
+-- Leases of attempts that take long; gives those that are still held.
+SELECT extend_delivery_leases(%(ids)s, %(lease_tokens)s, %(lease_seconds)s) AS id
+
+-- name: release :exec
+-- What is not going to be attempted is anybody's again.
+SELECT release_deliveries(%(ids)s, %(lease_tokens)s)
+
+-- name: recover :one
+-- Leases of workers that are gone.
+SELECT recover_deliveries() AS recovered
+
+-- name: waiting :one
+-- For the metrics: how many are due, and for how many seconds the oldest has been.
+SELECT * FROM delivery_queue()

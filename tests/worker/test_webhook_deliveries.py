@@ -1,0 +1,109 @@
+"""The worker as a process: what it delivers, how it stops, and what it tells of itself."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.webhooks.processes import Process, free_port, receiver, worker
+from tests.conftest import Database
+from tests.service import encryption_key
+from tests.waiting import eventually
+from tests.worker.hooks import Hooks
+
+
+@pytest.fixture(scope="module")
+def hooks(module_database: Database) -> Iterator[Hooks]:
+    made = Hooks(module_database.admin_url, encryption_key())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def status_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("worker")
+
+
+@pytest.fixture(scope="module")
+def running(module_database: Database, hooks: Hooks, status_port: int, folder: Path) -> Iterator[Process]:
+    with worker(module_database.settings(), folder / "log", WORKER_PORT=status_port) as process:
+        # with the partitions made, which lock out whoever arranges things
+        done = "SELECT count(*) FILTER (WHERE outcome = 'succeeded') AS n FROM maintenance_runs"
+        eventually(lambda: hooks.run(done)[0]["n"] >= 4, "maintenance has run")
+        yield process
+
+
+@pytest.fixture(scope="module")
+def endpoint(folder: Path) -> Iterator[str]:
+    port = free_port()
+    with receiver(port, folder / "log", requests=folder / "requests"):
+        eventually(lambda: ask(port, "/")[0] == 200, "the receiver is up")
+        yield f"http://127.0.0.1:{port}/"
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def test_a_change_arrives(hooks: Hooks, running: Process, endpoint: str, folder: Path) -> None:
+    webhook = hooks.webhook(hooks.organization(), endpoint)
+    hooks.run("UPDATE webhooks SET events = '{integration.updated}' WHERE id = %s", webhook)
+    hooks.run(
+        "UPDATE integrations SET name = 'Adyen' WHERE id = (SELECT integration_id FROM webhooks WHERE id = %s)", webhook
+    )
+    eventually(lambda: hooks.statuses(webhook) == {"delivered": 1}, "the delivery is reported")
+    [row] = hooks.run("SELECT id::text AS id, attempts FROM webhook_deliveries WHERE webhook_id = %s", webhook)
+    heard = [line for line in (folder / "requests").read_text().splitlines() if line.startswith(row["id"])]
+    assert len(heard) == 1
+    [attempt] = row["attempts"]
+    assert (attempt["number"], attempt["response_status"], attempt["response_body"]) == (1, 200, "ok")
+
+
+def test_what_fails_is_tried_again_until_the_schedule_ends(hooks: Hooks, running: Process) -> None:
+    webhook = hooks.webhook(hooks.organization([0, 0, 0]), f"http://127.0.0.1:{free_port()}/nobody")
+    [delivery] = hooks.deliver(webhook)
+    eventually(lambda: hooks.get(delivery)["status"] == "exhausted", "the schedule ends")
+    row = hooks.get(delivery)
+    assert [attempt["number"] for attempt in row["attempts"]] == [1, 2, 3]
+    assert all(attempt["error"].startswith("connection_failed") for attempt in row["attempts"])
+    assert row["response_status"] is None
+
+
+def test_it_tells_of_itself(hooks: Hooks, running: Process, status_port: int) -> None:
+    eventually(lambda: ask(status_port, "/readyz")[0] == 200, "the worker is ready")
+    assert json.loads(ask(status_port, "/healthz")[1]) == {"status": "up"}
+    text = ask(status_port, "/metrics")[1]
+    for name in ("ccb_webhook_attempts_total", "ccb_webhook_attempt_seconds_bucket", "ccb_webhook_due ",
+                 "ccb_webhook_oldest_due_seconds", "ccb_webhook_claims_total", "ccb_webhook_in_flight"):  # fmt: skip
+        assert name in text
+
+
+def test_a_worker_that_is_asked_to_stop_leaves_no_lease(
+    hooks: Hooks, module_database: Database, endpoint: str, folder: Path, running: Process
+) -> None:
+    webhook = hooks.webhook(hooks.organization(), endpoint)
+    hooks.deliver(webhook, 200)
+    eventually(lambda: hooks.statuses(webhook)["delivered"] > 20, "it is at work")
+    assert running.stop() == 0
+    assert hooks.run("SELECT count(*) AS n FROM webhook_delivery_leases") == [{"n": 0}]
+    running.start()
+    eventually(lambda: hooks.statuses(webhook) == {"delivered": 200}, "the rest is delivered")
+    heard = [line.split(" ")[0] for line in (folder / "requests").read_text().splitlines()]
+    mine = {str(row["id"]) for row in hooks.run("SELECT id FROM webhook_deliveries WHERE webhook_id = %s", webhook)}
+    assert sorted(each for each in heard if each in mine) == sorted(mine), "each once"

@@ -1,0 +1,174 @@
+"""Delivering webhooks: claims batches, attempts them side by side, reports batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from database import statement
+from repositories.delivery_queue import Delivery, DeliveryQueue, Report
+from security.encryption import Cipher
+from worker.attempts import Attempts
+from worker.context import PASSING, Context, wait_for_any
+from worker.delivery_metrics import DeliveryMetrics
+
+CHANNEL = "webhook_deliveries"
+SHORTEST_LOOK, LONGEST_LOOK = 0.05, 1.0  # seconds between looks that found nothing: twice as long each time
+PAUSE = 1.0  # seconds after a fault of the database
+GATHER = 0.01  # seconds for which reports are gathered while there are many
+LARGEST_REPORT = 500
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger("ccb.webhooks")
+
+
+def begin(context: Context) -> WebhookDeliveries:
+    """The kind of work that this is."""
+    return WebhookDeliveries(context)
+
+
+class WebhookDeliveries:
+    """Three loops: one claims, one reports, one keeps leases alive and takes over those of workers that are gone."""
+
+    name = "webhook deliveries"
+
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
+        self._context = context
+        self._attempts = Attempts(context.outbound, Cipher(settings.encryption_keys), settings.webhook_timeout)
+        self._metrics = DeliveryMetrics(context, lambda: len(self._flying) + len(self._reports))
+        self._lease_seconds = settings.webhook_lease_seconds
+        self._most = settings.webhook_concurrency
+        self._flying: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._reports: list[Report] = []
+        # each is cleared by the one loop that waits for it, and by nobody else
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._landed = asyncio.Event()
+        self._done = asyncio.Event()
+        self._last_organization: str | None = None
+        context.wake_on(CHANNEL, self._wake.set)
+
+    async def run(self) -> None:
+        """Deliver until asked to stop; then let what is under way end, and report it."""
+        self._done.clear()
+        loops = [asyncio.create_task(each()) for each in (self._report, self._keep_leases)]
+        try:
+            await self._claim()
+            await self._drain()
+        finally:
+            self._done.set()
+            self._landed.set()
+            await self._give_back()
+            await asyncio.gather(*loops)
+
+    async def _claim(self) -> None:
+        stop = self._context.stop.asked
+        look = SHORTEST_LOOK
+        while not stop.is_set():
+            room = self._most - len(self._flying)
+            # not for a few: a claim costs as much for one as for fifty
+            if room < self._most // 4 or len(self._reports) > 4 * self._most:
+                self._room.clear()
+                await wait_for_any([self._room, stop], LONGEST_LOOK)
+                continue
+            self._wake.clear()
+            try:
+                claimed = await self._ask(lambda queue, room=room: self._claimed(queue, room))  # type: ignore[misc]
+            except PASSING as error:
+                logger.warning("nothing could be claimed: %s", error)
+                await wait_for_any([stop], PAUSE)
+                continue
+            self._metrics.claimed(claimed)
+            for each in claimed:
+                self._flying[each.id] = each, asyncio.create_task(self._attempt(each))
+            if claimed:
+                self._last_organization = claimed[-1].organization_id
+                look = SHORTEST_LOOK
+            else:
+                await wait_for_any([self._wake, stop], look)
+                look = SHORTEST_LOOK if self._wake.is_set() else min(2 * look, LONGEST_LOOK)
+
+    def _claimed(self, queue: DeliveryQueue, room: int) -> list[Delivery]:
+        return queue.claim(
+            room,
+            lease_seconds=self._lease_seconds,
+            after_organization=self._last_organization,
+            at_once=self._context.settings.webhook_endpoint_concurrency,
+        )
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        try:
+            report = await self._attempts.make(delivery)
+        except Exception:  # a fault of ours: the lease runs out, and it is tried again
+            logger.exception("an attempt failed")
+            return
+        finally:
+            self._flying.pop(delivery.id, None)
+            self._room.set()
+        self._reports.append(report)
+        self._landed.set()
+
+    async def _report(self) -> None:
+        while not (self._done.is_set() and not self._reports):
+            if not self._reports:
+                self._landed.clear()
+                await wait_for_any([self._landed, self._done], LONGEST_LOOK)
+                continue
+            if len(self._flying) > 32 and len(self._reports) < 64:
+                await asyncio.sleep(GATHER)
+            batch = self._reports[:LARGEST_REPORT]
+            try:
+                taken = await self._ask(lambda queue, batch=batch: queue.complete(batch))  # type: ignore[misc]
+            except PASSING as error:
+                logger.warning("%d reports could not be made: %s", len(batch), error)
+                await asyncio.sleep(PAUSE)
+                continue
+            del self._reports[: len(batch)]
+            self._metrics.reported(batch, taken)
+            self._wake.set()  # of a webhook with a limit or an order, the next can go
+
+    async def _keep_leases(self) -> None:
+        pause = self._lease_seconds / 3
+        while not self._done.is_set():
+            await wait_for_any([self._done], pause)
+            held = [delivery for delivery, _ in self._flying.values()] + [each.delivery for each in self._reports]
+            try:
+                if held:
+                    kept = await self._ask(lambda queue, held=held: queue.extend(held, self._lease_seconds))  # type: ignore[misc]
+                    self._abandon({each.id for each in held} - kept)
+                if await self._ask(DeliveryQueue.recover):
+                    self._wake.set()
+            except PASSING as error:
+                logger.warning("leases could not be kept: %s", error)
+
+    def _abandon(self, lost: set[str]) -> None:
+        """Somebody else has these by now."""
+        for each in lost & self._flying.keys():
+            self._flying[each][1].cancel()
+
+    async def _drain(self) -> None:
+        tasks = [task for _, task in self._flying.values()]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _give_back(self) -> None:
+        """What is still under way although it should have ended is cancelled, and anybody's again."""
+        held = list(self._flying.values())
+        for _, task in held:
+            task.cancel()
+        if held:
+            try:
+                await self._ask(lambda queue: queue.release([delivery for delivery, _ in held]))
+            except PASSING as error:
+                logger.warning("%d leases could not be given back: %s", len(held), error)
+
+    async def _ask(self, question: Callable[[DeliveryQueue], Result]) -> Result:
+        def ask() -> Result:
+            with statement(self._context.identity()) as connection:
+                return question(DeliveryQueue(connection))
+
+        return await asyncio.to_thread(ask)
