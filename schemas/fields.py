@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Address
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -30,7 +31,22 @@ class Pattern(Regexp):
         return value
 
 
-URL = Pattern(r"^https?://[^\s/?#]+[^\s]*$", error="Not an http or https URL.")
+# RFC 3986, section 3: what stands in a path, a query or a fragment without a percent sign, or with it
+_URL_TEXT = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*"
+URL = Pattern(
+    rf"^https?://(?:\[[0-9A-Fa-f:.]{{2,45}}\]|[A-Za-z0-9._-]+)(?::[0-9]{{1,5}})?(?:[/?]{_URL_TEXT})?(?:#{_URL_TEXT})?$",
+    error="Not an http or https URL.",
+)
+
+
+def _host_exists(url: str) -> None:
+    """Refuse brackets around what is not an IPv6 address; their content is more than a pattern can say."""
+    host = url.partition("://")[2]
+    if host.startswith("["):
+        try:
+            IPv6Address(host[1 : host.index("]")])
+        except ValueError as fault:
+            raise ValidationError("Not an IPv6 address between the brackets.") from fault
 
 
 def described(description: str, example: Any = None, **more: Any) -> dict[str, Any]:
@@ -49,7 +65,7 @@ def url(
     """An http or https address of 500 characters at most."""
     metadata = described(description, example, format="uri")
     return fields.String(
-        validate=[Length(1, 500), URL, no_nul], allow_none=allow_none, metadata=metadata, **options
+        validate=[Length(1, 500), URL, _host_exists], allow_none=allow_none, metadata=metadata, **options
     )
 
 
