@@ -11,14 +11,16 @@ transaction sends at a time is one pipeline, ended by one Sync:
 
 from __future__ import annotations
 
+import functools
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import psycopg
+from psycopg import adapt
 from psycopg.abc import Transformer
 from psycopg.adapt import PyFormat
 from psycopg.pq import ExecStatus, TransactionStatus
@@ -34,32 +36,54 @@ _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _FORMATS = [[PyFormat.TEXT] * count for count in range(100)]
 
 
-def _choose_waiting() -> tuple[Callable[[int], None], Callable[[int], None]]:
-    """How to wait for a socket: under gevent a blocking read would stop every request of the process."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("select"):
-        from gevent.socket import wait_read, wait_write
+class Waiting:
+    """Waits for a socket. Under gevent, where a blocking read would stop every request of the process, others run.
 
-        return wait_read, wait_write
+    It lasts as long as its connection: to begin anew for each answer costs system calls.
+    """
 
-    def wait(descriptor: int, event: int) -> None:
+    def __init__(self, descriptor: int) -> None:
+        self._close: list[Callable[[], None]] = []
+        monkey = sys.modules.get("gevent.monkey")
+        is_gevent = monkey is not None and monkey.is_module_patched("select")
+        watch = self._watch if is_gevent else self._poll
+        self.until_readable, self.until_writable = watch(descriptor, select.POLLIN), watch(descriptor, select.POLLOUT)
+
+    def close(self) -> None:
+        """Let go of the socket, before somebody else gets its number."""
+        while self._close:
+            self._close.pop()()
+
+    def _watch(self, descriptor: int, event: int) -> Callable[[], None]:
+        import gevent
+
+        hub = gevent.get_hub()
+        watcher = hub.loop.io(descriptor, 1 if event == select.POLLIN else 2)
+        self._close.append(watcher.close)
+        return functools.partial(hub.wait, watcher)
+
+    @staticmethod
+    def _poll(descriptor: int, event: int) -> Callable[[], None]:
         poll = select.poll()
         poll.register(descriptor, event)
-        poll.poll()
-
-    return (lambda descriptor: wait(descriptor, select.POLLIN)), (lambda descriptor: wait(descriptor, select.POLLOUT))
-
-
-_wait_read, _wait_write = _choose_waiting()
+        return cast("Callable[[], None]", poll.poll)
 
 
 class PooledConnection(psycopg.Connection[Any]):
-    """A connection that remembers which statements it has prepared, and how their values are turned into Python."""
+    """A connection that remembers which statements it has prepared, and what turns their rows into Python."""
 
     prepared: set[bytes]
-    row_makers: dict[bytes, RowMaker]
+    row_loaders: dict[bytes, tuple[Transformer, RowMaker]]
     transformer: Transformer
     prepares: bool = True
+    waiting: Waiting | None = None
+
+    def close(self) -> None:
+        """End the connection."""
+        if self.waiting is not None:
+            self.waiting.close()
+            self.waiting = None
+        super().close()
 
 
 class Connection:
@@ -164,13 +188,16 @@ class Connection:
         count = result.ntuples
         if not count:
             return []
-        transformer, makers = self._psycopg.transformer, self._psycopg.row_makers
-        make = makers.get(query.statement)
-        if make is None:
+        known = self._psycopg.row_loaders.get(query.statement)
+        if known is None:
             make = row_maker([(result.fname(column) or b"").decode() for column in range(result.nfields)])
+            transformer = adapt.Transformer(self._psycopg)
+            transformer.set_pgresult(result)
             if self._psycopg.prepares:  # then its columns stay the same for the life of the connection
-                makers[query.statement] = make
-        transformer.set_pgresult(result)
+                self._psycopg.row_loaders[query.statement] = transformer, make
+        else:
+            transformer, make = known
+            transformer.set_pgresult(result, set_loaders=False)
         return transformer.load_rows(0, count, make)
 
     def _exchange(self, steps: list[Step]) -> list[PGresult]:
@@ -233,13 +260,15 @@ class Connection:
 
     def _read(self, count: int) -> list[PGresult]:
         pgconn = self._pgconn
-        descriptor = pgconn.socket
+        waiting = self._psycopg.waiting
+        if waiting is None:
+            waiting = self._psycopg.waiting = Waiting(pgconn.socket)
         while pgconn.flush():
-            _wait_write(descriptor)
+            waiting.until_writable()
         results: list[PGresult] = []
         while True:
             while pgconn.is_busy():
-                _wait_read(descriptor)
+                waiting.until_readable()
                 pgconn.consume_input()
             result = pgconn.get_result()
             if result is None:

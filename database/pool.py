@@ -67,7 +67,7 @@ class Pool:
     def _configure(self, connection: PooledConnection) -> None:
         refuse_powerful(connection)
         connection.prepared = set()
-        connection.row_makers = {}
+        connection.row_loaders = {}
         connection.transformer = Transformer(connection)
         connection.prepares = self._prepares
         connection.pgconn.nonblocking = 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Response, request
 from flask.globals import request_ctx
-from werkzeug.datastructures import ETags
+from werkzeug.datastructures import ETags, Headers
 
 from database import Row
 from errors import Invalid, PreconditionRequired
@@ -36,17 +38,38 @@ EXPOSED_HEADERS = (
 
 
 class JsonAnswer(Response):
-    """An answer that is ready to be sent: werkzeug would go through headers and body once more."""
+    """An answer that is ready to be sent: werkzeug would go through headers and body again and again."""
+
+    response: list[bytes]
+
+    def __init__(self, body: bytes, status: int) -> None:
+        self.headers = Headers()
+        self.response = [body]
+        self.direct_passthrough = False
+        self._on_close = []
+        self._status, self._status_code = _status_line(status), status
+        length = ("Content-Length", str(len(body)))
+        add_headers(self, ("Content-Type", "application/json"), *_CACHING, length)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Send it."""
-        start_response(self.status, self.headers.to_wsgi_list())
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else cast("list[bytes]", self.response)
+        start_response(self._status, self.headers.to_wsgi_list())
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else self.response
+
+
+@functools.cache
+def _status_line(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase.upper()}"
+
+
+def add_headers(answer: Response, *headers: tuple[str, str]) -> None:
+    """Add headers that are known to be without line breaks and not to be there yet: werkzeug would look."""
+    answer.headers._list.extend(headers)
 
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
-    answer = JsonAnswer(encoded(value), status, _CACHING, content_type="application/json")
+    answer = JsonAnswer(encoded(value), status)
     if headers:
         answer.headers.update(headers)
     return answer
@@ -59,7 +82,7 @@ def single(row: Row, status: int = 200, headers: Mapping[str, str] | None = None
     if reading and "HTTP_IF_NONE_MATCH" in asked.environ and asked.if_none_match.contains_weak(etag.strip('"')):
         return Response(status=304, headers=[*_CACHING, ("ETag", etag)])
     answer = json(sparse(row) if reading else row, status, headers)
-    answer.headers.add("ETag", etag)
+    add_headers(answer, ("ETag", etag))
     return answer
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface, SessionMixin
+from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 from werkzeug.routing import MapAdapter
+from werkzeug.utils import cached_property
 
 
 class NoSessions(SessionInterface):
@@ -23,9 +27,24 @@ class NoSessions(SessionInterface):
         """Nothing to save."""
 
 
+class QueryRequest(Request):
+    """A request whose query string is parsed once, for the same ones come again and again."""
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The parameters of the query string, which nobody can change."""
+        return _parameters(self.query_string)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(query_string: bytes) -> MultiDict[str, str]:
+    return Request({"QUERY_STRING": query_string.decode("latin-1")}).args
+
+
 class Application(Flask):
     """The application of the web processes."""
 
+    request_class = QueryRequest
     session_interface = NoSessions()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
@@ -36,6 +55,25 @@ class Application(Flask):
             self.url_map, request.host, request.root_path, "", request.scheme, request.path, request.method,
             request.query_string.decode("latin-1"),
         )  # fmt: skip
+
+    # Hooks are the application's, never a blueprint's, so there are no names of blueprints to look them up by.
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """What comes before a handler; an answer of it takes the handler's place."""
+        for begin in self.before_request_funcs[None]:
+            answer = begin()
+            if answer is not None:
+                return cast(ResponseReturnValue, answer)  # handlers are no coroutines
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        """What comes behind a handler."""
+        for end in reversed(self.after_request_funcs[None]):
+            response = end(response)
+        return response
+
+    def do_teardown_request(self, exc: BaseException | None = None) -> None:
+        """Nothing: no request leaves anything behind."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Handlers are plain functions: there is nothing to look for."""

@@ -120,9 +120,9 @@ def digest(secret: str) -> str:
 
 
 def _identify(asked: Request) -> Identity:
-    key = asked.headers.get("X-API-Key")
+    key = asked.environ.get("HTTP_X_API_KEY")
     if key is None:
-        kind, _, key = asked.headers.get("Authorization", "").partition(" ")
+        kind, _, key = asked.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if not kind:
             raise Unauthenticated("Send an API key or an access token: Authorization: Bearer …")
         if kind.lower() != "bearer":
@@ -144,6 +144,6 @@ def _identity(
         credential=None if secret is None else digest(secret),
         request_id=g.request_id,
         ip_address=_network_address(asked.remote_addr or ""),
-        user_agent=asked.headers.get("User-Agent", "")[:1000],
+        user_agent=asked.environ.get("HTTP_USER_AGENT", "")[:1000],
         requests_an_hour=requests_an_hour or application["settings"].session_rate_limit,
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
-import secrets
 import time
 
 from flask import Flask, Response
 from flask.globals import app_ctx, request_ctx
 
 from logs import write_line
+from web.answers import add_headers
 
 access = logging.getLogger("ccb.access")
 
@@ -28,18 +29,22 @@ def _begin() -> None:
     given = request_ctx.request.environ.get("HTTP_X_REQUEST_ID", "")
     kept = app_ctx.g
     kept.began = time.perf_counter()
-    kept.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    # ids have to differ, not to be secret: true randomness would be a system call
+    kept.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
 def _end(answer: Response) -> Response:
     # flask.g and flask.request would look for these at every step
-    headers, kept, asked = answer.headers, app_ctx.g, request_ctx.request
-    headers.add("X-Request-Id", kept.request_id)
+    kept, asked = app_ctx.g, request_ctx.request
+    add_headers(answer, ("X-Request-Id", kept.request_id))
     identity = kept.get("identity")
     if identity is not None and identity.budget is not None:
         budget = identity.budget
-        headers.add("RateLimit-Policy", f'"hour";q={budget["request_limit"]};w=3600')
-        headers.add("RateLimit", f'"hour";r={budget["remaining"]};t={budget["reset_seconds"]}')
+        add_headers(
+            answer,
+            ("RateLimit-Policy", f'"hour";q={budget["request_limit"]};w=3600'),
+            ("RateLimit", f'"hour";r={budget["remaining"]};t={budget["reset_seconds"]}'),
+        )
     if access.isEnabledFor(logging.INFO):
         rule = asked.url_rule
         fields = {

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json as plain_json
+import hmac
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import itsdangerous
+import orjson
 from flask import Response, g, request
 from flask.globals import request_ctx
+from itsdangerous.encoding import base64_encode
 
 from database import Row
 from errors import BadCursor
 from repositories.repository import Order
-from web.answers import json, sparse_rows
+from web.answers import add_headers, json, sparse_rows
 from web.caller import settings
 
 BESIDE_FILTERS = ("limit", "cursor", "fields")
+_PLAIN = re.compile(r"[A-Za-z0-9_=&.,:+~-]*")
 BEGINNING = ["0", "0"]  # ahead of every event
 
 
@@ -47,10 +51,14 @@ def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
     answer = json({**body, "resume_cursor": cursor} if lasting else body)
     if more:
         asked = request_ctx.request
-        onward = urlencode({**asked.args.to_dict(), "cursor": cursor})
+        asked_for = asked.query_string.decode("latin-1")
+        if "cursor" in asked_for or not _PLAIN.fullmatch(asked_for):
+            onward = urlencode({**asked.args.to_dict(), "cursor": cursor})
+        else:  # which is most of them, and a cursor needs no quoting
+            onward = f"{asked_for}&cursor={cursor}" if asked_for else f"cursor={cursor}"
         # werkzeug's base_url is an IRI, put together at the cost of a thirtieth of the answer
         place_of_list = f"{asked.scheme}://{asked.host}{quote(asked.root_path + asked.path)}"
-        answer.headers.add("Link", f'<{place_of_list}?{onward}>; rel="next"')
+        add_headers(answer, ("Link", f'<{place_of_list}?{onward}>; rel="next"'))
     return answer
 
 
@@ -61,7 +69,7 @@ def cursors(**fixed: str) -> Callable[[list[str]], str]:
     """
     given = {name: value for name, value in request.args.items() if name not in BESIDE_FILTERS}
     path, filters, signer = _list_path(), {**g.get("cursor_filters", {}), **given, **fixed}, _signer()
-    return lambda place: str(signer.dumps([path, filters, place]))
+    return lambda place: signer.dumps([path, filters, place])
 
 
 def resume(values: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -87,17 +95,21 @@ def _list_path() -> str:
     return request.path.removesuffix("/stream")
 
 
-def _signer() -> itsdangerous.URLSafeSerializer:
+def _signer() -> CursorSerializer:
     return signer_of(settings().signing_keys)
 
 
+class CursorSerializer(itsdangerous.URLSafeSerializer):
+    """Cursors are short: to compress them cost more than everything else about them."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        """Write what a cursor holds."""
+        return base64_encode(orjson.dumps(obj))
+
+
 @functools.cache
-def signer_of(keys: tuple[str, ...]) -> itsdangerous.URLSafeSerializer:
+def signer_of(keys: tuple[str, ...]) -> CursorSerializer:
     """What signs cursors, with the first of the keys, and reads those signed with any of them."""
-    # itsdangerous takes the keys oldest first
-    return itsdangerous.URLSafeSerializer(
-        list(reversed(keys)),
-        salt="cursor",
-        serializer=plain_json,
-        signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
-    )
+    # derived here once, as itsdangerous would derive them for every cursor; it takes the keys oldest first
+    derived = [hmac.digest(key.encode(), b"cursor", "sha256") for key in reversed(keys)]
+    return CursorSerializer(derived, signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "none"})
