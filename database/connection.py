@@ -28,7 +28,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from database.identity import CONTEXT, Identity, Step
 from database.queries import Query
-from database.rows import Row, RowMaker, row_maker
+from database.rows import Row
 from database.translation import translate
 from errors import NotFound
 
@@ -73,7 +73,7 @@ class PooledConnection(psycopg.Connection[Any]):
     """A connection that remembers which statements it has prepared, and what turns their rows into Python."""
 
     prepared: set[bytes]
-    row_loaders: dict[bytes, tuple[Transformer, RowMaker]]
+    row_loaders: dict[bytes, tuple[Transformer, tuple[str, ...]]]
     transformer: Transformer
     prepares: bool = True
     waiting: Waiting | None = None
@@ -190,15 +190,15 @@ class Connection:
             return []
         known = self._psycopg.row_loaders.get(query.statement)
         if known is None:
-            make = row_maker([(result.fname(column) or b"").decode() for column in range(result.nfields)])
+            names = tuple((result.fname(column) or b"").decode() for column in range(result.nfields))
             transformer = adapt.Transformer(self._psycopg)
             transformer.set_pgresult(result)
             if self._psycopg.prepares:  # then its columns stay the same for the life of the connection
-                self._psycopg.row_loaders[query.statement] = transformer, make
+                self._psycopg.row_loaders[query.statement] = transformer, names
         else:
-            transformer, make = known
+            transformer, names = known
             transformer.set_pgresult(result, set_loaders=False)
-        return transformer.load_rows(0, count, make)
+        return [dict(zip(names, values)) for values in transformer.load_rows(0, count, tuple)]
 
     def _exchange(self, steps: list[Step]) -> list[PGresult]:
         """Send statements in one pipeline; gives what each of them answered, failures among it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +12,6 @@ from psycopg.types.json import JsonbDumper
 from psycopg.types.string import TextLoader
 
 Row = dict[str, Any]
-RowMaker = Callable[[Sequence[Any]], Row]
 
 
 class FragmentLoader(Loader):
@@ -46,12 +44,3 @@ def adapters() -> AdaptersMap:
 def parsed(value: orjson.Fragment) -> Any:
     """The Python value of a JSON column, for where Python must look inside."""
     return orjson.loads(orjson.dumps(value))
-
-
-def row_maker(names: Sequence[str]) -> RowMaker:
-    """A function that makes a row of the values of one result."""
-
-    def make(values: Sequence[Any]) -> Row:
-        return dict(zip(names, values, strict=False))
-
-    return make
