@@ -164,3 +164,7 @@ class Unavailable(DomainError):
 
     def __init__(self, detail: str = "", *, headers: dict[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail, headers={"Retry-After": "1", **(headers or {})}, **members)
+
+
+class PlansOutdated(Unavailable):
+    """A migration has changed what a prepared statement returns. Nothing was done; repeated, it is prepared anew."""

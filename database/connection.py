@@ -30,9 +30,10 @@ from database.identity import CONTEXT, Identity, Step
 from database.queries import Query
 from database.rows import Row
 from database.translation import translate
-from errors import NotFound
+from errors import NotFound, PlansOutdated
 
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
+_ATTEMPTS = 4  # at a transaction's first statement, while migrations outdate its plans
 _FORMATS = [[PyFormat.TEXT] * count for count in range(100)]
 
 
@@ -77,6 +78,7 @@ class PooledConnection(psycopg.Connection[Any]):
     transformer: Transformer
     prepares: bool = True
     waiting: Waiting | None = None
+    generation: int  # of the prepared statements: see Pool.outdated()
 
     def close(self) -> None:
         """End the connection."""
@@ -84,6 +86,12 @@ class PooledConnection(psycopg.Connection[Any]):
             self.waiting.close()
             self.waiting = None
         super().close()
+
+    def forget(self, generation: int) -> None:
+        """Take no statement for prepared any more."""
+        self.generation = generation
+        self.prepared.clear()
+        self.row_loaders.clear()
 
 
 class Connection:
@@ -168,20 +176,31 @@ class Connection:
     def _run(self, query: Query, values: Mapping[str, Any]) -> PGresult:
         if self._started and self._single:
             raise RuntimeError(f"{query.name}: statement() holds one statement; use transaction()")
-        before = [] if self._started else self._identity.steps_before(explicit=not self._single)
-        steps = [*before, *self._ahead, (query, values)]
-        results = self._exchange(steps)
+        for _ in range(_ATTEMPTS):
+            before = [] if self._started else self._identity.steps_before(explicit=not self._single)
+            steps = [*before, *self._ahead, (query, values)]
+            results = self._exchange(steps)
+            for (step, _), result in zip(before, results, strict=False):
+                if step.kind in ("one", "maybe") and result.ntuples == 1:
+                    self._identity.learn(step, self._rows(step, result)[0])
+            fault = self._fault(steps, results)
+            if not isinstance(fault, PlansOutdated):
+                break
+            self._identity.pool.outdated(self._psycopg)
+            if self._started:
+                break  # only whoever opened the transaction can repeat what went before: see web/application.py
+            if self._pgconn.transaction_status != TransactionStatus.IDLE:
+                self._exchange([(CONTEXT.rollback, {})])
         self._started = True
         self._ahead.clear()
-        for (step, _), result in zip(before, results, strict=False):
-            if step.kind in ("one", "maybe") and result.ntuples == 1:
-                self._identity.learn(step, self._rows(step, result)[0])
-        self._check(steps, results)
+        if fault is not None:
+            raise fault
         return results[-1]
 
     def _checked(self, steps: list[Step]) -> list[PGresult]:
         results = self._exchange(steps)
-        self._check(steps, results)
+        if fault := self._fault(steps, results):
+            raise fault
         return results
 
     def _rows(self, query: Query, result: PGresult) -> list[Row]:
@@ -219,6 +238,11 @@ class Connection:
         expected: list[bytes | None] = []  # what each result belongs to: a statement's preparation, or its run
         try:
             pgconn.enter_pipeline_mode()
+            outdated = self._psycopg.generation != self._identity.pool.generation
+            if outdated and pgconn.transaction_status == TransactionStatus.IDLE:
+                self._psycopg.forget(self._identity.pool.generation)
+                pgconn.send_query_params(CONTEXT.forget.text.encode(), None)
+                expected.append(b"")  # like a preparation, it has no answer
             for query, texts in sends:
                 if not self._psycopg.prepares:
                     pgconn.send_query_params(query.text.encode(), texts)
@@ -250,13 +274,15 @@ class Connection:
         return answers
 
     @staticmethod
-    def _check(steps: list[Step], results: list[PGresult]) -> None:
-        """Raise what the first failing statement means, by `database.translation`."""
+    def _fault(steps: list[Step], results: list[PGresult]) -> Exception | None:
+        """What the first failing statement means, by `database.translation`."""
         if results[-1].status in _DONE:
-            return
-        for (query, _), result in zip(steps, results, strict=True):
-            if result.status not in _DONE:
-                raise translate(psycopg.errors.error_from_result(result), query)
+            return None
+        return next(
+            translate(psycopg.errors.error_from_result(result), query)
+            for (query, _), result in zip(steps, results, strict=True)
+            if result.status not in _DONE
+        )
 
     def _read(self, count: int) -> list[PGresult]:
         pgconn = self._pgconn

@@ -1,8 +1,14 @@
-"""Migrations: plain SQL files, forward only, safe to start from many processes at once."""
+"""Migrations: plain SQL files, forward only, safe to start from many processes at once and while requests run.
+
+A file is one transaction. One whose first line says `-- no transaction` holds exactly one statement, for what
+PostgreSQL does outside of transactions only; it has to be repeatable, because it can be done without being recorded.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -11,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from config import ROOT
+from database.indexes import build_index
 from database.queries import load
 
 MIGRATIONS = ROOT / "sql" / "migrations"
 LOCK = 0x636362  # "ccb": one migrator at a time in a database
-LOCK_TIMEOUT = "2s"  # a migration that waits for a lock makes everybody behind it wait
-ATTEMPTS = 10
+LOCK_TIMEOUT = "250ms"  # a migration that waits for a lock makes everybody behind it wait
+PATIENCE = 600.0  # seconds of trying again
+LOOK_EVERY, LONGEST_PAUSE = 0.1, 2.0  # seconds
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 QUERIES = load("schema_migrations")
+
+logger = logging.getLogger("ccb.migrations")
 
 
 class MigrationError(Exception):
@@ -64,25 +73,36 @@ def migrations(folder: Path = MIGRATIONS) -> list[Migration]:
     return found
 
 
-def migrate(url: str, known: Sequence[Migration] | None = None) -> list[str]:
-    """Bring a database up to date.
+def migrate(url: str, known: Sequence[Migration] | None = None, *, patience: float = PATIENCE) -> list[str]:
+    """Bring a database up to date, while it is used.
 
     :param url: an administrator's login; the files run as `ccb_owner`.
     :param known: the migrations, those of `sql/migrations` by default.
+    :param patience: seconds that a migration goes on trying to get its locks.
     :return: the names of the migrations that ran.
-    :raises MigrationError: a migration that ran has been edited, or the database is ahead of the files.
+    :raises MigrationError: a migration that ran has been edited, the database is ahead of the files, a file cannot be
+        run as it is written, or others held for too long what it needs.
     :raises psycopg.Error: a migration failed; what it did is undone.
     """
     known = migrations() if known is None else known
     with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
-        connection.execute(QUERIES.lock.text, [LOCK])  # released with the connection
-        _run(connection, QUERIES.use_utc.text)
-        _run(connection, QUERIES.become_owner.text)
-        _run(connection, QUERIES.create_table.text)
+        take_turn(connection)
+        for setting in (QUERIES.use_utc, QUERIES.take_time, QUERIES.become_owner, QUERIES.create_table):
+            connection.execute(setting.text)
         done = pending(connection, known)
         for migration in done:
-            _apply(connection, migration)
+            _apply(connection, migration, patience)
         return [migration.name for migration in done]
+
+
+def take_turn(connection: psycopg.Connection[Any]) -> None:
+    """Wait until nobody else prepares this database; released with the connection.
+
+    Asking again, rather than waiting inside the server, keeps no snapshot open: CREATE INDEX CONCURRENTLY of whoever
+    has the turn waits for all that are open, and so for us, while we would wait for it.
+    """
+    while connection.execute(QUERIES.lock.text, [LOCK]).fetchone() != (True,):
+        time.sleep(LOOK_EVERY)
 
 
 def pending(connection: psycopg.Connection[Any], known: Sequence[Migration]) -> list[Migration]:
@@ -99,29 +119,44 @@ def pending(connection: psycopg.Connection[Any], known: Sequence[Migration]) -> 
     return [migration for migration in known if migration.number not in ran]
 
 
-def _run(connection: psycopg.Connection[Any], text: str) -> None:
-    connection.execute(text)
-
-
-def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
-    for attempt in range(1, ATTEMPTS + 1):
+def _apply(connection: psycopg.Connection[Any], migration: Migration, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    for attempt in itertools.count(1):
         try:
             if migration.transactional:
                 with connection.transaction():
-                    _run(connection, migration.text)
-                    connection.execute(QUERIES.record.text, [migration.number, migration.name, migration.checksum])
+                    connection.execute(QUERIES.limit_waiting.text, [LOCK_TIMEOUT, True])
+                    connection.execute(migration.text)
+                    _record(connection, migration)
             else:
-                for part in _statements(migration.text):
-                    _run(connection, part)
-                connection.execute(QUERIES.record.text, [migration.number, migration.name, migration.checksum])
+                _apply_alone(connection, migration)
             return
-        except psycopg.errors.LockNotAvailable:
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(min(2.0, 0.1 * 2**attempt))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+            pause = min(LONGEST_PAUSE, LOOK_EVERY * 2**attempt)
+            if time.monotonic() + pause > deadline:
+                raise MigrationError(
+                    f"{migration.name} did not get its locks within {patience:.0f} s; `flask ops locks` tells who holds"
+                    " them. Nothing of it was done: migrate again."
+                ) from error
+            logger.warning("%s waits for a lock; trying again in %.1f s", migration.name, pause)
+            time.sleep(pause)
 
 
-def _statements(text: str) -> list[str]:
-    """The statements of a migration without a transaction, which are sent one by one."""
-    return [part for part in re.split(r";\s*$", text, flags=re.MULTILINE) if part.strip()]
+def _apply_alone(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    """Run the one statement of a migration without a transaction.
+
+    Its record is written behind it, so it may run again after a process that died between the two.
+    """
+    # what works CONCURRENTLY may wait for as long as it takes, because nobody has to wait for it
+    patient = re.search(r"\bCONCURRENTLY\b", migration.text, re.IGNORECASE)
+    connection.execute(QUERIES.limit_waiting.text, ["0" if patient else LOCK_TIMEOUT, False])
+    if not build_index(connection, migration.text, LOCK_TIMEOUT):
+        try:
+            connection.execute(migration.text, binary=True)  # the extended protocol, which takes one statement only
+        except psycopg.errors.SyntaxError as error:
+            raise MigrationError(f"{migration.name}: {error.diag.message_primary}") from error
+    _record(connection, migration)
+
+
+def _record(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    connection.execute(QUERIES.record.text, [migration.number, migration.name, migration.checksum])

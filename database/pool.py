@@ -38,6 +38,7 @@ class Pool:
         self._size = settings.pool_max_size
         self._waiting = 0
         self._waits = 0
+        self.generation = 0  # of prepared statements: see outdated()
         # who takes one of these may take a connection, or gets one
         self._turns: queue.SimpleQueue[PooledConnection | None] = queue.SimpleQueue()
         for _ in range(settings.pool_max_size):
@@ -70,6 +71,7 @@ class Pool:
         connection.row_loaders = {}
         connection.transformer = Transformer(connection)
         connection.prepares = self._prepares
+        connection.generation = self.generation
         connection.pgconn.nonblocking = 1
 
     def open(self) -> None:
@@ -117,6 +119,11 @@ class Pool:
         self._turns.put(None)
         if broken:
             self._pool.check()
+
+    def outdated(self, connection: PooledConnection) -> None:
+        """Have every connection prepare its statements anew before its next transaction: the schema has changed."""
+        if connection.generation == self.generation:
+            self.generation += 1
 
     def statistics(self) -> dict[str, int]:
         """Counters of `psycopg_pool`, and `in_use`, `waits` and `requests_waiting`, for `/metrics`."""

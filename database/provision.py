@@ -12,11 +12,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from config import ROOT, Settings
-from database.migrations import LOCK, migrate
+from database.migrations import migrate, take_turn
 from database.powers import refuse_powers
 from database.queries import load
 
-ROLES = load("roles")
 OPERATIONS = load("operations")
 
 
@@ -54,9 +53,10 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
 
 def create_roles(admin_url: str) -> None:
     """Run `sql/roles.sql`, which may be repeated."""
-    with psycopg.connect(admin_url, cursor_factory=psycopg.RawCursor) as connection:
-        connection.execute(ROLES.lock.text, [LOCK])
-        connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))
+    with psycopg.connect(admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
+        take_turn(connection)
+        with connection.transaction():
+            connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))
 
 
 def _passwords(path: Path) -> dict[str, str]:

@@ -17,6 +17,7 @@ from errors import (
     Invalid,
     LastOwner,
     LimitExceeded,
+    PlansOutdated,
     RankTooLow,
     RateLimited,
     Unauthenticated,
@@ -44,6 +45,9 @@ REFERENCES = {
     "fk_schedules_integrations": ("/integration_id", "The schedule's organization has no such integration."),
     "fk_schedules_workflows": ("/workflow_id", "The schedule's organization has no such workflow."),
 }
+# Where PostgreSQL finds that a plan no longer fits what a table has become: before it runs one, and where a function
+# that waited for the migration returns a row.
+OUTDATED = {"RevalidateCachedQuery", "build_attrmap_by_position"}
 CONTRADICTIONS = {"ck_organizations_personal": ("", "A personal organization stays as long as its user.")}
 CHECKS = {
     "ck_schedules_target": ("/workflow_id", "Either this or integration_id is needed, not both."),
@@ -89,6 +93,10 @@ def translate(error: Exception, query: Query) -> Exception:
             if constraint in CONTRADICTIONS:
                 return _at(Conflict, CONTRADICTIONS, constraint, "")
             return _at(Invalid, CHECKS, constraint, "The value is outside of what is allowed.")
+        case "0A000" | "42804" if error.diag.source_function in OUTDATED:
+            return PlansOutdated("The schema has just changed; try again.")
+        case "26000":  # a prepared statement that the server, or a pooler's other connection to it, does not have
+            return PlansOutdated("The schema has just changed; try again.")
         case "40001" | "40P01":
             return Unavailable("Others changed the same rows at the same moment; try again.")
         case "55P03" | "57014":

@@ -13,6 +13,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.routing import MapAdapter
 from werkzeug.utils import cached_property
 
+from errors import PlansOutdated
+
+ATTEMPTS = 4  # at a request, while migrations outdate the plans of its statements
+
 
 class NoSessions(SessionInterface):
     """No cookies: a caller shows a credential with every request."""
@@ -74,6 +78,18 @@ class Application(Flask):
 
     def do_teardown_request(self, exc: BaseException | None = None) -> None:
         """Nothing: no request leaves anything behind."""
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Have the request answered; once more where a migration got between two statements of its transaction.
+
+        That undid the transaction, so nothing is done twice: a handler that changes something has one transaction.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return super().dispatch_request()
+            except PlansOutdated:
+                continue
+        return super().dispatch_request()
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Handlers are plain functions: there is nothing to look for."""

@@ -24,6 +24,10 @@ ROLLBACK TO SAVEPOINT part
 -- Ends the part.
 RELEASE SAVEPOINT part
 
+-- name: forget :exec
+-- After a migration: what was prepared may return other columns by now.
+DEALLOCATE ALL
+
 -- name: become_user :exec
 -- The role is a statement of its own because a SECURITY DEFINER function may not set it.
 SELECT set_config('role', 'authenticated_users', true)

@@ -10,7 +10,3 @@ SELECT current_user AS name,
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm') AND pg_has_role(pg_class.relowner, 'USAGE')
     ) AS is_owner
 FROM pg_roles WHERE rolname = current_user
-
--- name: lock :exec
--- Processes that start at once make the roles one after the other; released with the transaction.
-SELECT pg_advisory_xact_lock(%(key)s)

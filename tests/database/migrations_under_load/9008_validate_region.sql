@@ -1,0 +1,2 @@
+-- Reads every row, while others read and write them.
+ALTER TABLE integrations VALIDATE CONSTRAINT ck_integrations_region;
