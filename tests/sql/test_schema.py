@@ -22,6 +22,7 @@ SOURCES = ("repositories", "database", "worker", "operations", "web", "blueprint
 COMMANDS = {
     "context.begin",
     "context.commit",
+    "context.forget",
     "context.release_savepoint",
     "context.rollback",
     "context.rollback_to_savepoint",
@@ -146,7 +147,7 @@ def test_every_query_fits_the_schema_and_its_role_may_run_it(
     logins: dict[str, psycopg.Connection[Any]], query: Query
 ) -> None:
     if query.name in COMMANDS:
-        assert re.match("BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET |CREATE |LISTEN ", query.text)
+        assert re.match("BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|DEALLOCATE|SET |CREATE |LISTEN ", query.text)
     else:
         _explain(logins[_who(query)], query, {})
 
