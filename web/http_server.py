@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.socket import socket
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import InvalidHeader, NoMoreData
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.util import unquote_to_wsgi_str
@@ -127,7 +127,6 @@ class HttpServer:
             "wsgi.multithread": True,
             "wsgi.multiprocess": settings.workers > 1,
             "wsgi.run_once": False,
-            "wsgi.input_terminated": True,
             "SERVER_SOFTWARE": "gunicorn",
             "SCRIPT_NAME": "",
         }
@@ -181,7 +180,10 @@ class HttpServer:
 
     def _read(self, reader: Reader, client: socket, address: Address) -> Request | None:
         try:
-            return Request(self._settings, reader, address)
+            request = Request(self._settings, reader, address)
+            if request.version >= (1, 1) and not any(name == "HOST" for name, _ in request.headers):
+                raise InvalidHeader("HOST")  # RFC 9112, 3.2
+            return request
         except NoMoreData:
             return None
         except RequestTimeout as error:
@@ -262,6 +264,8 @@ def complete_environ(environ: dict[str, Any], request: Request) -> None:
         else:
             key = "HTTP_" + name.replace("-", "_")
             environ[key] = f"{environ[key]},{value}" if key in environ else value
+    if "CONTENT_LENGTH" not in environ:  # otherwise werkzeug counts, and notices a body that ends before its time
+        environ["wsgi.input_terminated"] = True
 
 
 def head(status: str, headers: list[tuple[str, str]], connection: str | None, *, chunked: bool = False) -> bytes:

@@ -10,12 +10,17 @@ from typing import Any
 from tests.service import Answer
 
 
-def exchange(port: int, *parts: bytes, timeout: float = 30) -> Answer:
-    """Send bytes and read one answer. A server that has answered may close before it has read everything."""
+def exchange(port: int, *parts: bytes, timeout: float = 30, ended: bool = False) -> Answer:
+    """Send bytes and read one answer. A server that has answered may close before it has read everything.
+
+    :param ended: whether the client says that it sends nothing more.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         try:
             for part in parts:
                 connection.sendall(part)
+            if ended:
+                connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the answer is there already
         answer = http.client.HTTPResponse(connection)

@@ -117,6 +117,15 @@ def test_a_large_body_within_the_limit(eve: Person) -> None:
     assert answer.json["config"] == config
 
 
+def test_a_body_that_ends_early_is_not_taken_for_whole(eve: Person, service: Service) -> None:
+    before = count(eve)
+    head = request("POST", "/api/v1/integrations", {**eve.client.headers, "Content-Type": "application/json",
+                                                    "Content-Length": "60"})  # fmt: skip
+    answer = exchange(service.port, head + b'{"name": "Cut off", "service_type": "rest"}', ended=True)
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    assert count(eve) == before
+
+
 def test_a_chunked_body(eve: Person, service: Service) -> None:
     headers = {**eve.client.headers, "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
     head = request("POST", "/api/v1/integrations", headers)
@@ -198,6 +207,11 @@ def test_methods_that_a_path_does_not_have(eve: Person, path: str) -> None:
     answer = eve.call("OPTIONS", place)
     assert (answer.status, answer.body) == (200, b"")
     assert {each.strip() for each in answer.headers["Allow"].split(",")} == expected
+
+
+def test_a_request_names_its_host(service: Service) -> None:
+    assert exchange(service.port, b"GET /healthz HTTP/1.1\r\n\r\n").status == 400
+    assert exchange(service.port, b"GET /healthz HTTP/1.0\r\n\r\n").status == 200
 
 
 def test_head_is_get_without_a_body(eve: Person, integration: dict[str, Any]) -> None:
