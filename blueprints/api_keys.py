@@ -57,7 +57,7 @@ def get_api_key(query: dict[str, Any], api_key_id: UUID) -> Response:
     """Get a key, without its secret."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "api_key", api_key_id, query["as_of"])
+            return past(connection, ApiKey, "api_key", api_key_id, query["as_of"])
         return single(ApiKeys(connection).get(api_key_id, include_deleted=query["include_deleted"]))
 
 
@@ -71,7 +71,7 @@ def change_api_key(body: dict[str, Any], api_key_id: UUID) -> Response:
 
 
 @blueprint.post("/<uuid:api_key_id>/rotate")
-@blueprint.arguments(Rotation)
+@blueprint.arguments(Rotation, required=False)
 @blueprint.response(201, NewApiKey)
 def rotate_api_key(body: dict[str, Any], api_key_id: UUID) -> Response:
     """Make a key's successor; the old key goes on for the overlap."""

@@ -68,6 +68,7 @@ def bulk_integration_dependencies(items: list[Item], integration_id: UUID) -> Re
         return each(
             connection,
             items,
+            lock=partial(dependencies.lock, integration_id),
             create=partial(create, integration_id),
             change=partial(change, integration_id),
             delete=partial(delete, integration_id),
@@ -81,7 +82,7 @@ def get_integration_dependency(query: dict[str, Any], integration_id: UUID, depe
     """Get a dependency."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "integration_dependency", dependency_id, query["as_of"])
+            return past(connection, IntegrationDependency, "integration_dependency", dependency_id, query["as_of"])
         return single(IntegrationDependencies(connection).get(integration_id, dependency_id))
 
 

@@ -40,7 +40,7 @@ def list_executions_of_integration(query: dict[str, Any], integration_id: UUID) 
 
 
 @blueprint.post("/integrations/<uuid:integration_id>/executions")
-@blueprint.arguments(IntegrationExecutionCreate)
+@blueprint.arguments(IntegrationExecutionCreate, required=False)
 @blueprint.response(201, IntegrationExecution)
 def create_integration_execution(body: dict[str, Any], integration_id: UUID) -> Response:
     """Start an execution by hand, unless the integration is deprecated."""
@@ -73,7 +73,7 @@ def get_integration_execution(query: dict[str, Any], execution_id: UUID) -> Resp
     """Get an execution, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "integration_execution", execution_id, query["as_of"])
+            return past(connection, IntegrationExecution, "integration_execution", execution_id, query["as_of"])
         return single(IntegrationExecutions(connection).get(execution_id))
 
 
@@ -87,7 +87,7 @@ def start_integration_execution(execution_id: UUID) -> Response:
 
 @blueprint.post("/integration-executions/<uuid:execution_id>/complete")
 @blueprint.conditional
-@blueprint.arguments(IntegrationExecutionCompletion)
+@blueprint.arguments(IntegrationExecutionCompletion, required=False)
 @blueprint.response(200, IntegrationExecution)
 def complete_integration_execution(body: dict[str, Any], execution_id: UUID) -> Response:
     """End a running execution well, with its result."""

@@ -55,7 +55,7 @@ def get_integration_template(query: dict[str, Any], template_id: str) -> Respons
     """Get a template."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "integration_template", template_id, query["as_of"])
+            return past(connection, IntegrationTemplate, "integration_template", template_id, query["as_of"])
         return single(IntegrationTemplates(connection).get(template_id, include_deleted=query["include_deleted"]))
 
 

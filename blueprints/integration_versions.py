@@ -52,7 +52,7 @@ def get_integration_version(query: dict[str, Any], integration_id: UUID, version
     """Get a version."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "integration_version", version_id, query["as_of"])
+            return past(connection, IntegrationVersion, "integration_version", version_id, query["as_of"])
         return single(IntegrationVersions(connection).get(integration_id, version_id))
 
 

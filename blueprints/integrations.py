@@ -80,9 +80,8 @@ def bulk_integrations(items: list[Item]) -> Response:
     """Create, change and delete up to 1,000 integrations, each by itself."""
     with transaction(caller()) as connection:
         integrations = Integrations(connection)
-        return each(
-            connection, items, create=integrations.create, change=integrations.update, delete=integrations.delete
-        )
+        create, change, delete = integrations.create, integrations.update, integrations.delete
+        return each(connection, items, lock=integrations.lock, create=create, change=change, delete=delete)
 
 
 @blueprint.get("/<uuid:integration_id>")
@@ -92,7 +91,7 @@ def get_integration(query: dict[str, Any], integration_id: UUID) -> Response:
     """Get an integration, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "integration", integration_id, query["as_of"])
+            return past(connection, Integration, "integration", integration_id, query["as_of"])
         return single(Integrations(connection).get(integration_id, include_deleted=query["include_deleted"]))
 
 

@@ -57,7 +57,7 @@ def get_invitation(query: dict[str, Any], organization_id: UUID, invitation_id: 
     """Get an invitation."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "organization_invitation", invitation_id, query["as_of"])
+            return past(connection, Invitation, "organization_invitation", invitation_id, query["as_of"])
         found = Invitations(connection).get(organization_id, invitation_id, include_deleted=query["include_deleted"])
         return single(found)
 

@@ -25,7 +25,7 @@ def get_profile(query: dict[str, Any]) -> Response:
     """Get one's own profile, as it is or as it was at a moment."""
     with transaction(caller()) as connection:
         row = Users(connection).get()
-        return single(row) if query["as_of"] is None else past(connection, "user", row["id"], query["as_of"])
+        return single(row) if query["as_of"] is None else past(connection, User, "user", row["id"], query["as_of"])
 
 
 @blueprint.patch("")

@@ -59,7 +59,8 @@ def bulk_members(items: list[Item], organization_id: UUID) -> Response:
             return members.update(organization_id, user_id, versions, **body)
 
         # nobody is added here: who has an account could be asked a thousand addresses at a time
-        return each(connection, items, key="user_id", change=change, delete=partial(members.remove, organization_id))
+        delete, lock = partial(members.remove, organization_id), partial(members.lock, organization_id)
+        return each(connection, items, lock=lock, key="user_id", change=change, delete=delete)
 
 
 @blueprint.get("/<uuid:user_id>")
@@ -70,7 +71,7 @@ def get_member(query: dict[str, Any], organization_id: UUID, user_id: UUID) -> R
     with transaction(caller()) as connection:
         if query["as_of"] is not None:
             membership_id = Events(connection).membership_as_of(organization_id, user_id, query["as_of"])
-            return past(connection, "organization_member", membership_id, query["as_of"])
+            return past(connection, Member, "organization_member", membership_id, query["as_of"])
         return single(Members(connection).get(organization_id, user_id))
 
 

@@ -60,7 +60,7 @@ def get_organization(query: dict[str, Any], organization_id: UUID) -> Response:
     """Get an organization."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "organization", organization_id, query["as_of"])
+            return past(connection, Organization, "organization", organization_id, query["as_of"])
         return single(Organizations(connection).get(organization_id, include_deleted=query["include_deleted"]))
 
 

@@ -58,7 +58,7 @@ def get_schedule(query: dict[str, Any], schedule_id: UUID) -> Response:
     """Get a schedule, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "schedule", schedule_id, query["as_of"])
+            return past(connection, Schedule, "schedule", schedule_id, query["as_of"])
         return single(Schedules(connection).get(schedule_id, include_deleted=query["include_deleted"]))
 
 

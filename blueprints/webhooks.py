@@ -62,7 +62,8 @@ def bulk_webhooks(items: list[Item]) -> Response:
     with transaction(caller()) as connection:
         webhooks = Webhooks(connection)
         create = partial(_create, webhooks)
-        return secret(each(connection, items, create=create, change=webhooks.update, delete=webhooks.delete))
+        change, delete = webhooks.update, webhooks.delete
+        return secret(each(connection, items, lock=webhooks.lock, create=create, change=change, delete=delete))
 
 
 @blueprint.get("/<uuid:webhook_id>")
@@ -72,7 +73,7 @@ def get_webhook(query: dict[str, Any], webhook_id: UUID) -> Response:
     """Get a webhook, without its secret."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "webhook", webhook_id, query["as_of"])
+            return past(connection, Webhook, "webhook", webhook_id, query["as_of"])
         return single(Webhooks(connection).get(webhook_id, include_deleted=query["include_deleted"]))
 
 

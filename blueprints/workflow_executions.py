@@ -78,7 +78,7 @@ def get_workflow_execution(query: dict[str, Any], execution_id: UUID) -> Respons
     """Get an execution with its input and result, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "workflow_execution", execution_id, query["as_of"])
+            return past(connection, WorkflowExecution, "workflow_execution", execution_id, query["as_of"])
         return single(WorkflowExecutions(connection).get(execution_id))
 
 

@@ -72,7 +72,7 @@ def get_workflow(query: dict[str, Any], workflow_id: UUID) -> Response:
     """Get a workflow, as it is or as it was at a moment."""
     with statement(caller()) as connection:
         if query["as_of"] is not None:
-            return past(connection, "workflow", workflow_id, query["as_of"])
+            return past(connection, Workflow, "workflow", workflow_id, query["as_of"])
         return single(Workflows(connection).get(workflow_id, include_deleted=query["include_deleted"]))
 
 
@@ -106,7 +106,7 @@ def restore_workflow(workflow_id: UUID) -> Response:
 
 
 @blueprint.post("/<uuid:workflow_id>/executions")
-@blueprint.arguments(WorkflowExecutionStart)
+@blueprint.arguments(WorkflowExecutionStart, required=False)
 @blueprint.response(201, WorkflowExecution)
 def start_workflow(body: dict[str, Any], workflow_id: UUID) -> Response:
     """Start a workflow; the execution keeps the definition as it is now."""

@@ -13,6 +13,10 @@ class AuditLogs(Repository):
 
     queries = load("audit_logs")
 
+    def get(self, audit_log_id: object) -> Row:
+        """One audit log."""
+        return self.connection.one(self.queries.get, audit_log_id=audit_log_id)
+
     def find(self, *, order: Order, **filters: Any) -> list[Row]:
         """A page of audit logs."""
         return self.page(self.queries.list, order, **filters)

@@ -39,7 +39,8 @@ class Events(Repository):
         return self._find(order, aggregate_id, settled=False, **filters)
 
     def stream(self) -> Row:
-        """Where a stream that starts now begins (`horizon`), and whose events it may show (`organizations`)."""
+        """Where a stream that starts now begins (`horizon`), whose events it may show (`organizations`), and in how many
+        seconds its credential expires (`seconds_left`, None for never)."""
         return self.connection.one(self.queries.stream)
 
     def state_as_of(self, aggregate_type: str, aggregate_id: object, as_of: datetime) -> Row:

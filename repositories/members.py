@@ -53,6 +53,16 @@ class Members(Repository):
         self.change(self.queries.update, versions=versions, **names, **values)
         return self.get(**names)
 
+    def lock(self, organization_id: object, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+        """Lock what many items are about, in an order that all keep.
+
+        :param ids: what is changed or deleted.
+        :param bodies: what is created.
+        :return: whose usage it is.
+        """
+        self.connection.many(self.queries.lock, organization_id=organization_id, ids=ids)
+        return [organization_id]
+
     def transfer(self, organization_id: object, user_id: UUID) -> Row:
         """Make another member the owner, and the caller an admin, in this transaction; gives the new owner.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import described, identifier, json_object, moment, text
+from schemas.fields import choice, described, identifier, json_object, moment, text, version
 from schemas.lists import export_of, filters
+
+OUTCOMES = ("allowed", "refused")
 
 
 class AuditLog(Schema):
@@ -25,6 +27,7 @@ class AuditLog(Schema):
     ip_address = fields.String(required=True, allow_none=True, metadata=described("From where.", "203.0.113.7"))
     user_agent = fields.String(required=True, allow_none=True, metadata=described("With what.", "curl/8.5"))
     created_at = moment("When.", required=True)
+    version = version("Always 1: what is on record does not change.")
 
 
 AuditLogFilters = filters(
@@ -35,6 +38,8 @@ AuditLogFilters = filters(
     action=text("Only this action.", "integration.created", most=100),
     resource_type=text("Only what was done to this kind of thing.", "integration", most=100),
     resource_id=text("Only what was done to this thing.", "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"),
+    outcome=choice("Only what was allowed, or only what was refused.", OUTCOMES),
+    ip_address=fields.IP(metadata=described("Only what came from this address.", "203.0.113.7")),
     created_after=moment("Only those at or after this moment."),
     created_before=moment("Only those before this moment."),
 )

@@ -1090,6 +1090,7 @@ CREATE POLICY user_sessions_update ON user_sessions AS PERMISSIVE FOR UPDATE TO 
     WITH CHECK ((user_id = current_user_id()));
 GRANT SELECT (access_expires_at, created_at, ended_at, expires_at, id, ip_address, refreshed_at, updated_at, user_agent, user_id, version), UPDATE (ended_at) ON user_sessions TO authenticated_users;
 GRANT DELETE, INSERT, SELECT, UPDATE ON user_sessions TO ccb_definer;
+CREATE TRIGGER trigger_user_sessions_ended AFTER UPDATE ON user_sessions FOR EACH ROW WHEN (old.ended_at IS NULL AND new.ended_at IS NOT NULL) EXECUTE FUNCTION tell_of_ended_session();
 CREATE TRIGGER trigger_user_sessions_updated_at BEFORE UPDATE ON user_sessions FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 COMMENT ON TABLE user_sessions IS 'session_token, refresh_token and previous_refresh_token hold SHA-256 hashes, never tokens (ruling 16).';
 
@@ -2782,6 +2783,22 @@ $function$;
 GRANT EXECUTE ON FUNCTION create_partitions(integer) TO ccb_worker;
 COMMENT ON FUNCTION create_partitions(integer) IS 'Keeps this month and the given number of months ahead; gives the number of partitions made.';
 
+CREATE OR REPLACE FUNCTION public.credential_seconds_left()
+ RETURNS double precision
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN extract(epoch FROM coalesce(
+        (SELECT expires_at FROM api_keys WHERE id = current_api_key_id()),
+        (SELECT access_expires_at FROM user_sessions WHERE id = current_session_id())) - clock_timestamp());
+END
+$function$;
+GRANT EXECUTE ON FUNCTION credential_seconds_left() TO authenticated_users;
+ALTER FUNCTION credential_seconds_left() OWNER TO ccb_definer;
+COMMENT ON FUNCTION credential_seconds_left() IS 'Seconds until the credential of this request expires; NULL where it does not.';
+
 CREATE OR REPLACE FUNCTION public.current_api_key_id()
  RETURNS uuid
  LANGUAGE sql
@@ -3277,6 +3294,33 @@ CREATE OR REPLACE FUNCTION public.key_permits(permission text)
 RETURN ((current_user_id() IS NOT NULL) AND ((current_permissions() IS NULL) OR (current_permissions() && ARRAY[permission, (split_part(permission, ':'::text, 1) || ':*'::text), '*'::text])));
 GRANT EXECUTE ON FUNCTION key_permits(text) TO PUBLIC;
 COMMENT ON FUNCTION key_permits(text) IS 'Whether the credential itself lets the permission through; the member''s role is asked elsewhere.';
+
+CREATE OR REPLACE FUNCTION public.lock_usage(organization_ids uuid[], template_ids text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    -- in the order of the triggers: the template's use is counted before the organization's
+    PERFORM FROM integration_templates AS template
+    WHERE template.id = ANY ($2) AND (template.is_public OR EXISTS (
+        SELECT FROM organization_members AS member
+        WHERE member.organization_id = template.organization_id AND member.user_id = current_user_id()))
+    ORDER BY template.id
+    FOR NO KEY UPDATE;
+    PERFORM FROM organizations AS organization
+    WHERE organization.id IN (
+            SELECT coalesce(named.id, current_organization_id(), personal_organization_id()) FROM unnest($1) AS named (id))
+        AND EXISTS (SELECT FROM organization_members AS member
+            WHERE member.organization_id = organization.id AND member.user_id = current_user_id())
+    ORDER BY organization.id
+    FOR NO KEY UPDATE;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION lock_usage(uuid[],text[]) TO authenticated_users;
+ALTER FUNCTION lock_usage(uuid[],text[]) OWNER TO ccb_definer;
+COMMENT ON FUNCTION lock_usage(uuid[],text[]) IS 'Locks those of these templates and organizations that the caller may know of; NULL is the one that is meant when none is named.';
 
 CREATE OR REPLACE FUNCTION public.member_organizations(permission text)
  RETURNS SETOF uuid
@@ -3942,7 +3986,7 @@ CREATE OR REPLACE FUNCTION public.record_refusal(action text, resource_type text
 AS $function$
 DECLARE
     tenant uuid := coalesce($4, (SELECT events.organization_id FROM events
-        WHERE aggregate_type = $5 AND aggregate_id = aggregate_uuid($6) LIMIT 1));
+        WHERE aggregate_type = $5 AND aggregate_id = aggregate_uuid($6) LIMIT 1), current_organization_id());
 BEGIN
     IF NOT EXISTS (
         SELECT FROM organization_members AS member WHERE member.organization_id = tenant AND member.user_id = current_user_id()
@@ -4781,6 +4825,24 @@ BEGIN
 END
 $function$;
 ALTER FUNCTION take_request(text,integer) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.tell_of_ended_session()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM record_audit('session.ended', 'session', NEW.id::text,
+        (SELECT id FROM organizations WHERE personal_user_id = NEW.user_id), '{"outcome": "allowed"}');
+    PERFORM pg_notify('table_changes', json_build_object(
+        'table', TG_TABLE_NAME, 'action', TG_OP, 'id', NEW.id, 'organization', NULL)::text);
+    RETURN NULL;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION tell_of_ended_session() TO ccb_owner;
+ALTER FUNCTION tell_of_ended_session() OWNER TO ccb_definer;
+COMMENT ON FUNCTION tell_of_ended_session() IS 'Writes the audit row of a session that ended, and wakes the event streams that it opened.';
 
 CREATE OR REPLACE FUNCTION public.transaction_offset()
  RETURNS bigint

@@ -81,9 +81,15 @@ def bulk(
     return decorate
 
 
-def each(connection: Connection, items: list[Item], *, key: str = "id", **actions: Callable[..., Row]) -> Response:
+Lock = Callable[[list[Any], list[dict[str, Any]]], list[Any]]
+
+
+def each(
+    connection: Connection, items: list[Item], *, lock: Lock, key: str = "id", **actions: Callable[..., Row]
+) -> Response:
     """Do the items one after the other and answer each; what fails leaves the others alone.
 
+    :param lock: the repository's method that takes ids and bodies, locks what they are about, and says whose it is.
     :param key: the column that names a row in this resource's paths.
     :param actions: a repository's methods: `create(**body)`, `change(id, versions, body)`, `delete(id, versions)`.
     :raises errors.Unavailable: the database did not go on; nothing was done.
@@ -92,6 +98,8 @@ def each(connection: Connection, items: list[Item], *, key: str = "id", **action
         Requests(connection).count()  # whoever calls is known before they are told what is wrong with their items
     answers = {item.index: _refused(item, item.fault) for item in items if item.fault is not None}
     waiting = [item for item in items if item.fault is None]
+    if waiting:
+        _lock(connection, waiting, lock)
     failures: list[_ItemFailed] = []
     size = PART
     while waiting:
@@ -114,6 +122,15 @@ def each(connection: Connection, items: list[Item], *, key: str = "id", **action
             item_id = str(failed.item.arguments[0]) if failed.item.arguments else None
             record_refused_item(connection, failed.error, item_id, failed.item.values)
     return json({"items": [answers[item.index] for item in items]}, 207)
+
+
+def _lock(connection: Connection, items: list[Item], lock: Lock) -> None:
+    """Lock rows first and what counts them after, as whoever changes a single one does."""
+    bodies = [item.values for item in items if item.operation == "create"]
+    owners = lock([item.arguments[0] for item in items if item.arguments], bodies)
+    if owners and any(item.operation != "change" for item in items):
+        templates = [body["template_id"] for body in bodies if body.get("template_id") is not None]
+        Requests(connection).lock_usage(owners, templates)
 
 
 def _done(item: Item, key: str, actions: dict[str, Callable[..., Row]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ not see it here either. Between reads it holds no database connection.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import defaultdict
@@ -18,7 +19,8 @@ from flask import Response, current_app
 from config import Settings
 from database import Identity, Row, statement, transaction
 from database.notifications import Listener
-from errors import DomainError, Unavailable
+from database.translation import refusal
+from errors import DomainError, NotFound, Unavailable
 from repositories.events import Events
 from repositories.repository import Order
 from web.answers import encoded
@@ -30,7 +32,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5  # seconds before asking again for what i
 AWAY = 1.0  # seconds before asking a database again that could not be reached
 RECONNECT_MS = 2000  # after which a client whose stream ended should come back
 PROBE_EVERY, PROBE_AGAIN = 1.0, 0.2  # seconds between looks for clients that have gone, and between two writes of one
+EXPIRED = 0.05  # seconds behind the moment at which a credential expires: then it surely has
 WATCH_EVERY = 0.25  # seconds between looks whether the process is to stop
+
+# what changes whose events a caller may see, and whether they may see any
+RIGHTS = ("api_keys", "organization_members", "organizations", "user_sessions", "users")
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Authorization, X-API-Key"}
 
@@ -112,8 +118,9 @@ class EventStreams:
             woken = set(self._streams)
         else:
             woken = self._concerned.get(change["organization"], set()) | self._concerned.get(change["id"], set())
+        rights = change is None or change["table"] in RIGHTS
         for each in woken:
-            each.tell()
+            each.tell(rights=rights)
 
     def _watch(self) -> None:
         while self.is_process_alive():
@@ -126,6 +133,9 @@ class EventStream:
 
     :param cursor: makes the id of an event out of its place.
     :param start: what :meth:`repositories.events.Events.stream` answered.
+    :raises errors.Forbidden: the caller may read nobody's events.
+    :raises errors.NotFound: the filters name an organization that is none for the caller.
+    :raises errors.Unavailable: there is no place for one more.
     """
 
     def __init__(
@@ -148,11 +158,18 @@ class EventStream:
         self._place = place or [str(int(start["horizon"]) - 1), str(2**63 - 1)]
         self._cursor = cursor
         self._silence = streams.settings.event_stream_heartbeat
+        self._learned, self._expires = time.monotonic(), math.inf
+        organizations = self._readable(start)
         streams.enter(self)
-        self._learn(start)
+        self._learn(start, organizations)
 
-    def tell(self) -> None:
-        """There may be something new."""
+    def tell(self, *, rights: bool = False) -> None:
+        """There may be something new.
+
+        :param rights: whether it may concern what the caller is allowed to see.
+        """
+        if rights:
+            self._learned = -math.inf
         self._has_news = True
         self._woken.set()
 
@@ -168,12 +185,11 @@ class EventStream:
     def messages(self) -> Iterator[bytes]:
         """What is sent, as it happens, until the caller may see no more or the process stops."""
         yield f"retry: {RECONNECT_MS}\nid: {self._cursor(self._place)}\n\n".encode()
-        spoken = looked = time.monotonic()
-        pause = FIRST_PAUSE
+        spoken, pause = time.monotonic(), FIRST_PAUSE
         while not self._streams.is_closing:
             self._has_news = False
             try:
-                rows, looked = self._read(looked)
+                rows = self._read()
             except Unavailable:
                 settled, wait = [], AWAY
             except DomainError as error:
@@ -187,7 +203,7 @@ class EventStream:
             if settled:
                 yield b"".join(map(self._written, settled))
                 spoken = time.monotonic()
-            until = time.monotonic() + wait
+            until = min(time.monotonic() + wait, max(self._expires, time.monotonic()))
             while not self._has_news and time.monotonic() < until:
                 if self._probes or time.monotonic() >= spoken + self._silence:
                     self._probes = max(0, self._probes - 1)
@@ -198,23 +214,40 @@ class EventStream:
                 self._woken.clear()
         yield _message("end", {"code": "stopping", "detail": "This process stops; come back to another one."})
 
-    def _read(self, looked: float) -> tuple[list[Row], float]:
+    def _read(self) -> list[Row]:
         """What is new; and, when it is time, which organizations the caller has now. Counts as no request."""
         order, now = Order("position", False, PAGE, self._place), time.monotonic()
         with self._streams.reading:
-            if now < looked + self._streams.look_every:
+            if now < min(self._learned + self._streams.look_every, self._expires):
                 with statement(self._identity) as connection:
-                    return Events(connection).follow(order=order, **self._filters), looked
-            with transaction(self._identity) as connection:
-                events = Events(connection)
-                self._learn(events.stream())
-                return events.follow(order=order, **self._filters), now
+                    return Events(connection).follow(order=order, **self._filters)
+            # before it is asked: who is told meanwhile asks again
+            self._learned = now
+            try:
+                with transaction(self._identity) as connection:
+                    events = Events(connection)
+                    row = events.stream()
+                    self._learn(row, self._readable(row))
+                    return events.follow(order=order, **self._filters)
+            except Unavailable:
+                self._learned = -math.inf
+                raise
 
-    def _learn(self, row: Row) -> None:
-        wanted = self._filters.get("organization_id")
-        organizations = set(row["organizations"]) if wanted is None else {str(wanted)}
-        caller = {name for name in (self._identity.user_id, self._identity.api_key_id) if name is not None}
-        before, self.concerns = self.concerns, frozenset(organizations | caller)
+    def _readable(self, row: Row) -> set[str]:
+        """The organizations whose events the caller may read here."""
+        wanted, organizations = self._filters.get("organization_id"), {str(each) for each in row["organizations"]}
+        if not organizations:
+            raise refusal("events:read")
+        if wanted is not None and str(wanted) not in organizations:
+            raise NotFound("There is no such organization, or its events are not for you.")
+        return organizations if wanted is None else {str(wanted)}
+
+    def _learn(self, row: Row, organizations: set[str]) -> None:
+        left = row["seconds_left"]
+        self._expires = math.inf if left is None else time.monotonic() + max(left, 0.0) + EXPIRED
+        caller = self._identity
+        callers = {name for name in (caller.user_id, caller.api_key_id, caller.session_id) if name is not None}
+        before, self.concerns = self.concerns, frozenset(organizations | callers)
         self._streams.expect(self, before, self.concerns)
 
     def _written(self, row: Row) -> bytes:
@@ -226,6 +259,8 @@ def stream(identity: Identity, query: dict[str, Any]) -> Response:
     """An answer that goes on as long as there may be events.
 
     :param query: the checked query parameters, with `after` where the stream goes on behind a place.
+    :raises errors.Forbidden: the caller may read nobody's events.
+    :raises errors.NotFound: the filters name an organization that is none for the caller.
     :raises errors.Unavailable: this process carries as many streams as it may.
     """
     filters = {name: value for name, value in query.items() if name not in ("cursor", "sort", "after")}

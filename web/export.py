@@ -32,9 +32,10 @@ from web.problems import problem_of
 PAGE = 500  # rows that are read at a time
 TYPES = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
-# What a spreadsheet takes for a formula when a cell starts with it. Such a cell gets an apostrophe in front (OWASP,
+# What a spreadsheet takes for a formula when a cell starts with it; the last four are its full-width forms, which some
+# locales type. Such a cell gets an apostrophe in front (OWASP,
 # "CSV Injection"); whoever reads the file with a program takes NDJSON, which is never changed.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 logger = logging.getLogger("ccb.export")
 

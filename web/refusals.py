@@ -1,4 +1,4 @@
-"""The record of refused changes: who tried what, and which permission it would have needed."""
+"""The record of what was refused: who tried what, and which permission it would have needed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from database import Connection, Identity, statement
 from errors import Forbidden
 from repositories.refusals import Refusals
 
-CHANGING = ("POST", "PUT", "PATCH", "DELETE")
+READING = ("GET", "HEAD")
 MAKING = ("create", "add")
 
 logger = logging.getLogger("ccb.refusals")
 
 
 def record_refusal(identity: Identity, error: Forbidden) -> None:
-    """Append a refused change to the audit log, after its transaction was undone and in one of its own.
+    """Append what was refused to the audit log, after its transaction was undone and in one of its own.
 
-    Reading that is refused is not recorded. What goes wrong here is logged and leaves the answer as it is.
+    What goes wrong here is logged and leaves the answer as it is.
     """
-    if request.method not in CHANGING:
-        return
     try:
         with statement(identity) as connection:
             Refusals(connection).record(**_described(error))
@@ -56,6 +54,8 @@ def _described(error: Forbidden) -> dict[str, Any]:
     details = {"code": error.code, "permission": permission, "method": request.method, "path": request.path}
     verb, _, noun = (request.endpoint or "").rpartition(".")[2].partition("_")  # as in change_integration
     resource, action = permission.split(":") if permission else (noun, verb)
+    if request.method in READING:
+        action = "read"  # whichever permission it would have needed, as for what was deleted
     named = [(name.removesuffix("_id"), str(value)) for name, value in (request.view_args or {}).items()]
     named_type, named_id = named[0] if named else (None, None)
     return {

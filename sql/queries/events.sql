@@ -36,8 +36,9 @@ WHERE (NOT %(settled)s::boolean OR transaction_id < (SELECT event_horizon()))
   AND (%(created_by)s::uuid IS NULL OR created_by = %(created_by)s)
 
 -- name: stream :one
--- Where a stream that starts now begins, and whose events it may show.
-SELECT event_horizon()::text AS horizon, ARRAY(SELECT permitted_organizations('events:read')) AS organizations
+-- Where a stream that starts now begins, whose events it may show, and for how long its credential lasts.
+SELECT event_horizon()::text AS horizon, ARRAY(SELECT permitted_organizations('events:read')) AS organizations,
+    credential_seconds_left() AS seconds_left
 
 -- name: state_as_of :maybe events:read
 -- An aggregate as it was: the newest value of each column by then; no row if it was not there yet, or if a part of its

@@ -23,6 +23,10 @@ FROM integrations
 WHERE id = %(integration_id)s AND deleted_at IS NULL
 RETURNING *
 
+-- name: lock :many
+-- Who changes many at once waits for each other: names are unique within an integration.
+SELECT id FROM integrations WHERE id = %(integration_id)s FOR NO KEY UPDATE
+
 -- name: update :maybe integrations:update
 -- A JSON merge patch, if it has the version that the caller read.
 UPDATE integration_dependencies AS target SET (dependency_name, dependency_version, dependency_type, is_required) = (

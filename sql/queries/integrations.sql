@@ -27,6 +27,10 @@ WHERE id = ANY (ARRAY(SELECT search_integrations(%(q)s)))
   AND (%(template_id)s::text IS NULL OR template_id = %(template_id)s)
   AND (deleted_at IS NULL OR %(include_deleted)s)
 
+-- name: lock :many
+-- What many items change, in an order that all who do so keep; what they may not change they do not lock.
+SELECT organization_id FROM integrations WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
 -- name: list_active :page integrations:read
 -- sort: created_at, updated_at, name
 -- Active ones with author, organization and how their executions went in the last seven days.

@@ -35,6 +35,14 @@ WHERE id = %(webhook_id)s AND deleted_at IS NULL
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *
 
+-- name: lock :many
+-- What many items change, in an order that all who do so keep; and whose it is.
+WITH locked AS (
+    SELECT organization_id FROM webhook_listings WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+)
+SELECT organization_id FROM locked
+UNION ALL SELECT organization_id FROM integrations WHERE id = ANY (%(integration_ids)s::uuid[])
+
 -- name: switch :maybe webhooks:update
 -- On or off; the database keeps when and why, and holds what waits.
 UPDATE webhook_listings SET is_active = %(is_active)s

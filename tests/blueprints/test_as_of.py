@@ -35,11 +35,16 @@ def test_each_resource_as_it_was(ann: Person, bob: Person) -> None:
     }
     for path, change in paths.items():
         (field,) = change
-        old = ann.get(path).json[field]
+        present = ann.get(path).json
+        old = present[field]
         assert ann.patch(path, change, headers={"If-Match": "*"}).status == 200, path
         past = ann.get(f"{path}?as_of={then}")
         assert past.status == 200, (path, past.body)
         assert past.json[field] == old, path
+        moments = {name for name, value in present.items() if name.endswith("_at") and value is not None}
+        assert {"created_at", "updated_at"} <= moments
+        for name in moments - {"last_login_at"}:  # which the database keeps for itself
+            assert past.json[name] == present[name], (path, name)
         assert past.etag == '"1"'
         assert ann.get(f"{path}?as_of={now()}&fields={field}").json == change
         assert path == "/me" or ann.get(f"{path}?as_of={before}").code == "not_found", path

@@ -29,6 +29,38 @@ def test_logins_and_failed_logins(ann: Person, client: Client) -> None:
     assert ann.email not in str(entries)
 
 
+def test_the_end_of_a_session(ann: Person) -> None:
+    ended = ann.post("/auth/login", {"email": ann.email, "password": PASSWORD}).json
+    other = Client(ann.client.port, {"Authorization": f"Bearer {ended['access_token']}", "User-Agent": "phone/2"})
+    assert other.post("/auth/logout").status == 204
+    (entry,) = ann.get("/audit-logs?action=session.ended").json["items"]
+    assert (entry["resource_id"], entry["user_id"]) == (ended["session_id"], ann.user_id)
+    assert (entry["user_agent"], entry["details"]["outcome"]) == ("phone/2", "allowed")
+
+
+def test_one_by_itself(ann: Person, bob: Person) -> None:
+    entry = ann.get("/audit-logs?limit=1").json["items"][0]
+    answer = ann.get(f"/audit-logs/{entry['id']}")
+    assert (answer.json, answer.etag) == (entry, '"1"')
+    assert bob.get(f"/audit-logs/{entry['id']}").code == "not_found"
+    for method in ("PATCH", "PUT", "DELETE"):
+        assert ann.call(method, f"/audit-logs/{entry['id']}", {}, headers={"If-Match": "*"}).status == 405
+
+
+def test_filters(ann: Person) -> None:
+    made = ann.integration()
+    key = ann.key("integrations:read")
+    assert key.delete(f"/integrations/{made['id']}", headers={"If-Match": "*"}).status == 403
+    (refused,) = ann.get("/audit-logs?outcome=refused").json["items"]
+    assert (refused["action"], refused["resource_id"]) == ("integration.delete", made["id"])
+    allowed = ann.get("/audit-logs?outcome=allowed&limit=200").json["items"]
+    everything = ann.get("/audit-logs?ip_address=127.0.0.1&limit=200").json["items"]
+    assert len(everything) == len(allowed) + 1
+    assert ann.get("/audit-logs?ip_address=192.0.2.1").json["items"] == []
+    for wrong in ("outcome=maybe", "ip_address=here", "ip_address=127.0.0.1/8"):
+        assert ann.get(f"/audit-logs?{wrong}").code == "invalid", wrong
+
+
 def test_those_of_others_are_not_shown(ann: Person, bob: Person) -> None:
     ann.integration()
     assert all(entry["user_id"] == bob.user_id for entry in bob.get("/audit-logs").json["items"])

@@ -894,6 +894,11 @@ def list_integration_events(person: Person) -> Call:
 
 
 @specimen
+def get_audit_log(person: Person) -> Call:
+    return Call(f"/audit-logs/{person.get('/audit-logs?limit=1').json['items'][0]['id']}")
+
+
+@specimen
 def list_audit_logs(person: Person) -> Call:
     return Call("/audit-logs", client=signed_in(person))  # whose entries fit on one page
 

@@ -117,3 +117,37 @@ def test_a_secret_is_kept_encrypted(eve: Person, service: Service) -> None:
     assert kept["is_encrypted"]
     assert answer.json["key"].encode() not in bytes(kept["response_body"])
     assert eve.post("/api-keys", {"name": "key", "permissions": []}, headers=key).json["key"] == answer.json["key"]
+
+
+def test_requests_of_many_items_wait_for_each_other(eve: Person) -> None:
+    """The same rows and the same two organizations, in opposite orders."""
+    teams = [eve.organization()["id"] for _ in range(2)]
+    made = [eve.integration(organization_id=team)["id"] for team in teams for _ in range(3)]
+    templates = [f"template-{uuid.uuid4()}" for _ in range(2)]
+    for name in templates:
+        body = {"id": name, "name": name, "template_data": {}, "organization_id": teams[0], "is_public": True}
+        assert eve.post("/integration-templates", body).status == 201
+
+    def ask(*, backwards: bool) -> Answer:
+        items: list[dict[str, Any]] = [
+            {"operation": "change", "id": each, "if_match": "*", "body": {"description": str(uuid.uuid4())}}
+            for each in made
+        ]
+        items += [
+            {"operation": "create", "body": {**NEW, "organization_id": team, "template_id": template}}
+            for team, template in zip(teams * 5, templates * 5, strict=True)
+        ]
+        return eve.post("/integrations/bulk", {"items": items[::-1] if backwards else items})
+
+    answers = at_once(*[lambda number=number: ask(backwards=number % 2 == 0) for number in range(6)])  # type: ignore[misc]
+    for answer in answers:
+        assert answer.status == 207, answer.body
+        assert {each["status"] for each in answer.json["items"]} == {200, 201}
+    for team in teams:
+        (used,) = [
+            each["used"]
+            for each in eve.get(f"/organizations/{team}/usage").json["items"]
+            if each["resource"] == "integrations"
+        ]
+        assert used == 3 + 6 * 5
+    assert [eve.get(f"/integration-templates/{each}").json["usage_count"] for each in templates] == [30, 30]

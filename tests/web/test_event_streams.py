@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.conftest import Database, Databases
-from tests.service import Person, Service
+from tests.service import PASSWORD, Client, Person, Service
 from tests.sql.people import People
 from tests.waiting import eventually
 from tests.web.listening import Listening
@@ -161,20 +162,67 @@ def test_the_idle_are_kept_alive_by_comments(eve: Person) -> None:
         assert not stream.has_ended
 
 
-@pytest.mark.parametrize("how", ["revoked", "deactivated"])
+@pytest.mark.parametrize("how", ["revoked", "deactivated", "rotated", "expired"])
 def test_revocation_ends_a_stream(streaming: Service, stream_database: Database, how: str) -> None:
     person = streaming.person("Sam")
-    key = person.key()
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    key = person.key(**({"expires_at": soon} if how == "expired" else {}))
     with Listening.of(key) as stream:
+        path = f"/api-keys/{key.get('/api-keys/self').json['id']}"
         if how == "revoked":
-            person.delete(f"/api-keys/{key.get('/api-keys/self').json['id']}", headers={"If-Match": "*"})
-        else:
+            person.delete(path, headers={"If-Match": "*"})
+        elif how == "rotated":
+            assert person.post(f"{path}/rotate", {"overlap_seconds": 1}).status == 201
+        elif how == "deactivated":
             with stream_database.admin() as admin:
                 admin.execute("UPDATE users SET is_active = false WHERE id = %s", [person.user_id])
         eventually(lambda: stream.has_ended, "the stream has ended", 5)
         assert stream.names()[-1] == "end"
         assert stream.messages[-1].data["code"] == "unauthenticated"
     assert Listening(key).answer.status == 401
+
+
+@pytest.mark.parametrize("how", ["/auth/logout", "/auth/sessions"])
+def test_the_end_of_a_session_ends_its_streams(streaming: Service, how: str) -> None:
+    person = streaming.person("Sam")
+    with Listening.of(person.client) as stream:
+        other = Client(streaming.port)
+        tokens = other.post("/auth/login", {"email": person.email, "password": PASSWORD}).json
+        other.headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        if how == "/auth/logout":
+            person.post(how)
+        else:
+            other.delete(how)
+        eventually(lambda: stream.has_ended, "the stream has ended", 5)
+        assert stream.messages[-1].data["code"] == "unauthenticated"
+
+
+def test_a_stream_ends_with_the_membership_that_it_needs(streaming: Service, eve: Person) -> None:
+    bob = streaming.person("Bob")
+    team = eve.organization()
+    eve.add(team["id"], bob, "developer")
+    bound = bob.key(organization_id=team["id"])
+    with (
+        Listening.of(bob.client, f"?organization_id={team['id']}") as filtered,
+        Listening.of(bound) as narrowed,
+        Listening.of(bob.client) as whole,
+    ):
+        left = eve.delete(f"/organizations/{team['id']}/members/{bob.user_id}", headers={"If-Match": "*"})
+        assert left.status == 204, left.body
+        for stream, code in ((filtered, "not_found"), (narrowed, "permission_denied")):
+            eventually(lambda stream=stream: stream.has_ended, "the stream has ended", 5)  # type: ignore[misc]
+            assert stream.messages[-1].data["code"] == code
+        eve.integration(organization_id=team["id"])
+        mine = bob.integration()
+        assert mine["id"] in [each["aggregate_id"] for each in whole.expect(1)]
+        assert team["id"] not in {each["organization_id"] for each in whole.events}
+
+
+def test_who_may_read_no_events_is_told_so(eve: Person, streaming: Service) -> None:
+    refused = eve.key("integrations:read").get("/events/stream")
+    assert (refused.status, refused.json["permission"]) == (403, "events:read")
+    theirs = streaming.person("Bob").organization()["id"]
+    assert eve.get(f"/events/stream?organization_id={theirs}").code == "not_found"
 
 
 def test_a_stream_costs_one_request(eve: Person) -> None:

@@ -152,6 +152,7 @@ def test_what_csv_must_quote_and_what_a_spreadsheet_would_run(ann: Person) -> No
         "@SUM(A1)": "'@SUM(A1)",
         "\t=1": "'\t=1",
         "\r=1": "'\r=1",
+        "\uff1d1+1": "'\uff1d1+1",
         "1-1=0": None,
         "Grüße ✓": None,
     }

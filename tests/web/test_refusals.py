@@ -1,4 +1,4 @@
-"""Changes that are refused are on record, with the permission that was lacking."""
+"""What is refused is on record, with the permission that was lacking."""
 
 from __future__ import annotations
 
@@ -74,6 +74,21 @@ def test_a_key_that_lacks_the_permission(ann: Person) -> None:
     rows = refused(ann, ann.personal_organization_id)
     assert [row["action"] for row in rows] == ["integration.create", "profile.update"]
     assert all("api_key_id" in row["details"] for row in rows)
+
+
+def test_a_key_that_is_bound_to_a_team(ann: Person, team: dict[str, Any]) -> None:
+    key = ann.key("integrations:read", organization_id=team["id"])
+    assert key.post("/integrations", {"name": "x", "service_type": "rest"}).status == 403
+    (row,) = refused(ann, team["id"])
+    assert row["action"] == "integration.create"
+    assert refused(ann, ann.personal_organization_id) == []
+
+
+def test_reading_that_is_refused(ann: Person) -> None:
+    assert ann.get("/operations/locks").status == 403
+    (row,) = refused(ann, ann.personal_organization_id)
+    assert (row["action"], row["details"]["permission"]) == ("operation.read", "operations:read")
+    assert (row["details"]["method"], row["details"]["path"]) == ("GET", "/api/v1/operations/locks")
 
 
 def test_nothing_is_written_into_the_record_of_strangers(ann: Person, bob: Person) -> None:
