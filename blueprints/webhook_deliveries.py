@@ -91,4 +91,4 @@ def redeliver_webhook_delivery(delivery_id: UUID) -> Response:
 
 
 def _queued(row: Row) -> Response:
-    return json(row, 202, {"Location": f"/api/v1/webhook-deliveries/{row['id']}"})
+    return single(row, 202, {"Location": f"/api/v1/webhook-deliveries/{row['id']}"})

@@ -39,8 +39,10 @@ class Events(Repository):
         return self._find(order, aggregate_id, settled=False, **filters)
 
     def stream(self) -> Row:
-        """Where a stream that starts now begins (`horizon`), whose events it may show (`organizations`), and in how many
-        seconds its credential expires (`seconds_left`, None for never)."""
+        """Where a stream that starts now begins (`horizon`), and whose events it may show (`organizations`).
+
+        `seconds_left` are those until its credential expires, None for one that does not.
+        """
         return self.connection.one(self.queries.stream)
 
     def state_as_of(self, aggregate_type: str, aggregate_id: object, as_of: datetime) -> Row:

@@ -139,7 +139,7 @@ def test_requests_of_many_items_wait_for_each_other(eve: Person) -> None:
         ]
         return eve.post("/integrations/bulk", {"items": items[::-1] if backwards else items})
 
-    answers = at_once(*[lambda number=number: ask(backwards=number % 2 == 0) for number in range(6)])  # type: ignore[misc]
+    answers = at_once(*[lambda number=number: ask(backwards=number % 2 == 0) for number in range(6)])
     for answer in answers:
         assert answer.status == 207, answer.body
         assert {each["status"] for each in answer.json["items"]} == {200, 201}
