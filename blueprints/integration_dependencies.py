@@ -68,7 +68,7 @@ def bulk_integration_dependencies(items: list[Item], integration_id: UUID) -> Re
         return each(
             connection,
             items,
-            lock=partial(dependencies.lock, integration_id),
+            lock=partial(dependencies.lock_many, integration_id),
             create=partial(create, integration_id),
             change=partial(change, integration_id),
             delete=partial(delete, integration_id),

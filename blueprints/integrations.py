@@ -81,7 +81,7 @@ def bulk_integrations(items: list[Item]) -> Response:
     with transaction(caller()) as connection:
         integrations = Integrations(connection)
         create, change, delete = integrations.create, integrations.update, integrations.delete
-        return each(connection, items, lock=integrations.lock, create=create, change=change, delete=delete)
+        return each(connection, items, lock=integrations.lock_many, create=create, change=change, delete=delete)
 
 
 @blueprint.get("/<uuid:integration_id>")

@@ -59,7 +59,7 @@ def bulk_members(items: list[Item], organization_id: UUID) -> Response:
             return members.update(organization_id, user_id, versions, **body)
 
         # nobody is added here: who has an account could be asked a thousand addresses at a time
-        delete, lock = partial(members.remove, organization_id), partial(members.lock, organization_id)
+        delete, lock = partial(members.remove, organization_id), partial(members.lock_many, organization_id)
         return each(connection, items, lock=lock, key="user_id", change=change, delete=delete)
 
 

@@ -63,7 +63,7 @@ def bulk_webhooks(items: list[Item]) -> Response:
         webhooks = Webhooks(connection)
         create = partial(_create, webhooks)
         change, delete = webhooks.update, webhooks.delete
-        return secret(each(connection, items, lock=webhooks.lock, create=create, change=change, delete=delete))
+        return secret(each(connection, items, lock=webhooks.lock_many, create=create, change=change, delete=delete))
 
 
 @blueprint.get("/<uuid:webhook_id>")

@@ -12,6 +12,7 @@ from database import Row, statement, transaction
 from repositories.workflow_executions import MOST_AT_ONCE, WorkflowExecutions
 from schemas.lists import Historic
 from schemas.workflow_executions import (
+    UNDER_WAY,
     MovedExecutions,
     WorkflowExecution,
     WorkflowExecutionExportFilters,
@@ -79,7 +80,8 @@ def get_workflow_execution(query: dict[str, Any], execution_id: UUID) -> Respons
     with statement(caller()) as connection:
         if query["as_of"] is not None:
             return past(connection, WorkflowExecution, "workflow_execution", execution_id, query["as_of"])
-        return single(WorkflowExecutions(connection).get(execution_id))
+        row = WorkflowExecutions(connection).get(execution_id)
+        return single(row, is_moving=row["status"] in UNDER_WAY)  # its progress makes no version
 
 
 @blueprint.post("/<uuid:execution_id>/cancel")

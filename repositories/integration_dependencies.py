@@ -37,14 +37,14 @@ class IntegrationDependencies(Repository):
             raise NotFound
         return row
 
-    def lock(self, integration_id: object, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+    def lock_many(self, integration_id: object, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
         """Lock what many items are about, in an order that all keep.
 
         :param ids: what is changed or deleted.
         :param bodies: what is created.
         :return: whose usage it is.
         """
-        self.connection.many(self.queries.lock, integration_id=integration_id)
+        self.connection.many(self.queries.lock_many, integration_id=integration_id)
         return []
 
     def update(

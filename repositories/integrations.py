@@ -44,14 +44,14 @@ class Integrations(Repository):
         """Merge changes into an integration."""
         return self.change(self.queries.update, integration_id=integration_id, versions=versions, changes=changes)
 
-    def lock(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+    def lock_many(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
         """Lock what many items are about, in an order that all keep.
 
         :param ids: what is changed or deleted.
         :param bodies: what is created.
         :return: whose usage it is.
         """
-        rows = self.connection.many(self.queries.lock, ids=ids)
+        rows = self.connection.many(self.queries.lock_many, ids=ids)
         return [row["organization_id"] for row in rows] + [body.get("organization_id") for body in bodies]
 
     def set_status(self, integration_id: object, versions: list[int] | None, status: str) -> Row:

@@ -53,14 +53,14 @@ class Members(Repository):
         self.change(self.queries.update, versions=versions, **names, **values)
         return self.get(**names)
 
-    def lock(self, organization_id: object, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+    def lock_many(self, organization_id: object, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
         """Lock what many items are about, in an order that all keep.
 
         :param ids: what is changed or deleted.
         :param bodies: what is created.
         :return: whose usage it is.
         """
-        self.connection.many(self.queries.lock, organization_id=organization_id, ids=ids)
+        self.connection.many(self.queries.lock_many, organization_id=organization_id, ids=ids)
         return [organization_id]
 
     def transfer(self, organization_id: object, user_id: UUID) -> Row:

@@ -36,7 +36,7 @@ class Webhooks(Repository):
         """Merge changes into a webhook."""
         return self.change(self.queries.update, webhook_id=webhook_id, versions=versions, changes=changes)
 
-    def lock(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+    def lock_many(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
         """Lock what many items are about, in an order that all keep.
 
         :param ids: what is changed or deleted.
@@ -44,7 +44,7 @@ class Webhooks(Repository):
         :return: whose usage it is.
         """
         integrations = [body["integration_id"] for body in bodies]
-        rows = self.connection.many(self.queries.lock, ids=ids, integration_ids=integrations)
+        rows = self.connection.many(self.queries.lock_many, ids=ids, integration_ids=integrations)
         return [row["organization_id"] for row in rows]
 
     def switch(self, webhook_id: object, versions: list[int] | None, *, is_active: bool) -> Row:

@@ -11,6 +11,7 @@ from schemas.fields import choice, described, identifier, json_object, moment, t
 from schemas.lists import export_of, filters
 
 STATUSES = ("pending", "running", "waiting", "suspended", "cancelled", "faulted", "completed")
+UNDER_WAY = ("running", "waiting")  # in which there is progress
 LEVELS = ("debug", "info", "warning", "error")
 
 

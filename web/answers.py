@@ -75,11 +75,21 @@ def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None
     return answer
 
 
-def single(row: Row, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """One resource with its ETag; 304 where the caller has it already."""
+def single(
+    row: Row, status: int = 200, headers: Mapping[str, str] | None = None, *, is_moving: bool = False
+) -> Response:
+    """One resource with its ETag; 304 where the caller has it already.
+
+    :param is_moving: whether it shows what changes without another version, so that nobody has it already.
+    """
     etag, asked = etag_of(row), request_ctx.request  # flask.request would look for it at every step
     reading = asked.method in ("GET", "HEAD")
-    if reading and "HTTP_IF_NONE_MATCH" in asked.environ and asked.if_none_match.contains_weak(etag.strip('"')):
+    if (
+        not is_moving
+        and reading
+        and "HTTP_IF_NONE_MATCH" in asked.environ
+        and asked.if_none_match.contains_weak(etag.strip('"'))
+    ):
         return Response(status=304, headers=[*_CACHING, ("ETag", etag)])
     answer = json(sparse(row) if reading else row, status, headers)
     add_headers(answer, ("ETag", etag))

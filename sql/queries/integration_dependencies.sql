@@ -23,7 +23,7 @@ FROM integrations
 WHERE id = %(integration_id)s AND deleted_at IS NULL
 RETURNING *
 
--- name: lock :many
+-- name: lock_many :many
 -- Who changes many at once waits for each other: names are unique within an integration.
 SELECT id FROM integrations WHERE id = %(integration_id)s FOR NO KEY UPDATE
 

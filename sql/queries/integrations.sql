@@ -27,7 +27,7 @@ WHERE id = ANY (ARRAY(SELECT search_integrations(%(q)s)))
   AND (%(template_id)s::text IS NULL OR template_id = %(template_id)s)
   AND (deleted_at IS NULL OR %(include_deleted)s)
 
--- name: lock :many
+-- name: lock_many :many
 -- What many items change, in an order that all who do so keep; what they may not change they do not lock.
 SELECT organization_id FROM integrations WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
 

@@ -11,7 +11,7 @@ WHERE organization_id = %(organization_id)s AND user_id = %(user_id)s
 SELECT * FROM member_profiles
 WHERE organization_id = %(organization_id)s AND (%(role)s::text IS NULL OR role = %(role)s)
 
--- name: lock :many
+-- name: lock_many :many
 -- What many items change, in an order that all who do so keep.
 SELECT organization_id FROM organization_members
 WHERE organization_id = %(organization_id)s AND user_id = ANY (%(ids)s::uuid[]) ORDER BY user_id FOR NO KEY UPDATE

@@ -35,7 +35,7 @@ WHERE id = %(webhook_id)s AND deleted_at IS NULL
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *
 
--- name: lock :many
+-- name: lock_many :many
 -- What many items change, in an order that all who do so keep; and whose it is.
 WITH locked AS (
     SELECT organization_id FROM webhook_listings WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE

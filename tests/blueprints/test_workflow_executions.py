@@ -342,3 +342,18 @@ def test_all_that_match_are_cancelled_and_tried_again(ann: Person, bob: Person) 
     assert bob.post("/workflow-executions/cancel", {"organization_id": organization}).status == 403
     assert bob.post("/workflow-executions/cancel", here).json["items"] == []  # he may in his own organization
     assert ann.get(path_of(executions[5])).json["status"] == "pending"
+
+
+def test_progress_is_seen_by_those_who_have_the_version_already(ann: Person) -> None:
+    execution = ann.execution()
+    etag = {"If-None-Match": ann.get(path_of(execution)).etag}
+    assert ann.get(path_of(execution), headers=etag).status == 304
+    move(ann, execution, "running")
+    running = ann.get(path_of(execution))
+    for progress in (20, 70):
+        ann.run("UPDATE workflow_executions SET progress = %s WHERE id = %s", progress, execution["id"])
+        seen = ann.get(path_of(execution), headers={"If-None-Match": running.etag})
+        assert (seen.status, seen.etag, seen.json["progress"]) == (200, running.etag, progress)
+    move(ann, execution, "completed")
+    done = ann.get(path_of(execution)).etag
+    assert ann.get(path_of(execution), headers={"If-None-Match": done}).status == 304
