@@ -7,6 +7,7 @@ platform addresses that look public. Python's `is_global` is not used: what it s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -61,6 +62,7 @@ class AddressRules:
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed: tuple[Network, ...] = tuple(ip_network(each) for each in allowed)
+        self._judged = lru_cache(4096)(self._judge)  # of the same address always the same
 
     def permit(self, text: str) -> bool:
         """Whether an address may be reached.
@@ -68,6 +70,9 @@ class AddressRules:
         :param text: an IPv4 or IPv6 address, with or without a zone (`fe80::1%eth0`).
         :raises ValueError: it is no address.
         """
+        return self._judged(text)
+
+    def _judge(self, text: str) -> bool:
         address = _without_zone(ip_address(text))
         if any(address in network for network in self._allowed if network.version == address.version):
             return True

@@ -84,7 +84,6 @@ class OutboundClient:
             auto_decompress=False,  # a small answer that grows large is no answer to keep
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": "claude-code-bot/1", "Accept-Encoding": "identity"},
-            skip_auto_headers=("Content-Type",),
             trust_env=False,
         )
         return self
@@ -149,9 +148,12 @@ class OutboundClient:
         if self._session is None:
             raise RuntimeError("the client is used outside of its context")
         try:
+            # who names a type of content spares the other way, which copies all headers
+            skipped = None if headers and "Content-Type" in headers else ("Content-Type",)
             response = await self._session.request(
-                method, url, headers=headers, data=body, allow_redirects=False, timeout=_NO_TIMEOUT
-            )
+                method, url, headers=headers, data=body, skip_auto_headers=skipped,
+                allow_redirects=False, timeout=_NO_TIMEOUT,
+            )  # fmt: skip
             try:
                 content, truncated = await _read(response, body_limit)
             finally:

@@ -80,7 +80,7 @@ class DeliveryQueue(Repository):
             webhook_ids=[each.delivery.webhook_id for each in reports],
             outcomes=[each.outcome for each in reports],
             delays=[each.delay for each in reports],
-            reports=[each.attempt for each in reports],
+            reports=f"[{','.join(each.attempt for each in reports)}]",
         )
         return _ids(rows)
 
