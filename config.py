@@ -103,6 +103,11 @@ class Settings:
     webhook_endpoint_concurrency: int = _setting(
         10, "Attempts at the same time of one webhook, over all workers, unless it sets its own limit."
     )
+    webhook_organization_concurrency: int = _setting(
+        64,
+        "Attempts at the same time of all webhooks of one organization. Less than WEBHOOK_CONCURRENCY, so that one with "
+        "many slow endpoints leaves room for the others.",
+    )
     webhook_timeout: float = _setting(15.0, "Seconds that a webhook's endpoint has to answer.")
     webhook_lease_seconds: float = _setting(
         30.0, "Seconds after which the attempts of a worker that died are taken over. Extended while it lives."

@@ -37,6 +37,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim took.
+
+    :param ended_at: the organization that it ended with, where it has not gone round all of them.
+    """
+
+    deliveries: list[Delivery]
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What became of one attempt.
 
@@ -58,18 +69,30 @@ class DeliveryQueue(Repository):
     queries = load("delivery_queue")
 
     def claim(
-        self, batch: int, *, lease_seconds: float, after_organization: str | None, at_once: int
-    ) -> list[Delivery]:
+        self,
+        batch: int,
+        *,
+        lease_seconds: float,
+        after_organization: str | None,
+        at_once: int,
+        at_once_of_organization: int,
+    ) -> Claim:
         """Take up to `batch` deliveries that are due.
 
-        :param after_organization: the organization that the last claim ended with: this one begins behind it.
+        :param after_organization: where the last claim ended: this one begins behind it.
         :param at_once: attempts at the same time of a webhook that sets no limit of its own.
+        :param at_once_of_organization: attempts at the same time of all webhooks of an organization.
         """
         rows = self.connection.many(
             self.queries.claim,
-            batch=batch, lease_seconds=lease_seconds, after_organization=after_organization, at_once=at_once,
-        )  # fmt: skip
-        return [Delivery(**row) for row in rows]
+            batch=batch,
+            lease_seconds=lease_seconds,
+            after_organization=after_organization,
+            at_once=at_once,
+            at_once_of_organization=at_once_of_organization,
+        )
+        ended_at = rows.pop()["organization_id"] if rows and rows[-1]["id"] is None else None
+        return Claim([Delivery(**row) for row in rows], ended_at)
 
     def complete(self, reports: Sequence[Report]) -> set[str]:
         """Report attempts; gives the ids whose lease was still held, the other reports count for nothing."""

@@ -1238,9 +1238,10 @@ CREATE TABLE webhook_delivery_leases (
     lease_token uuid DEFAULT gen_random_uuid() NOT NULL,
     lease_expires_at timestamp with time zone NOT NULL,
     attempt integer NOT NULL,
+    organization_id uuid NOT NULL,
     CONSTRAINT pk_webhook_delivery_leases PRIMARY KEY (delivery_id)
 ) WITH (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=5000, autovacuum_vacuum_cost_delay=0);
-CREATE INDEX idx_webhook_delivery_leases_webhook ON public.webhook_delivery_leases USING btree (webhook_id);
+CREATE INDEX idx_webhook_delivery_leases_org_webhook ON public.webhook_delivery_leases USING btree (organization_id, webhook_id);
 ALTER TABLE webhook_delivery_leases ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhook_delivery_leases FORCE ROW LEVEL SECURITY;
 CREATE POLICY webhook_delivery_leases_definer ON webhook_delivery_leases AS PERMISSIVE FOR ALL TO ccb_definer
@@ -2005,7 +2006,7 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION check_webhook_events() TO PUBLIC;
 
-CREATE OR REPLACE FUNCTION public.claim_deliveries(batch integer, lease_seconds double precision, after_organization uuid, at_once integer)
+CREATE OR REPLACE FUNCTION public.claim_deliveries(batch integer, lease_seconds double precision, after_organization uuid, at_once integer, at_once_of_organization integer DEFAULT 64)
  RETURNS TABLE(id uuid, created_at timestamp with time zone, lease_token uuid, organization_id uuid, webhook_id uuid, url text, secret text, previous_secret text, payload text, attempt integer, retry_seconds integer[], waited double precision)
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -2013,7 +2014,6 @@ CREATE OR REPLACE FUNCTION public.claim_deliveries(batch integer, lease_seconds 
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
- SET enable_sort TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_material TO 'off'
@@ -2021,86 +2021,95 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     moment timestamptz;
-    hooks uuid[];
+    due record;
+    locked uuid[];
 BEGIN
+    SELECT * INTO due FROM due_webhooks(after_organization, batch, at_once, at_once_of_organization);
     -- A webhook that somebody else is claiming from, or changing, is left to them. This lock is what makes counting exact.
-    SELECT array_agg(locked.id) INTO hooks FROM (
-        SELECT webhooks.id FROM unnest(due_webhooks(after_organization, batch)) AS due (id)
-        JOIN webhooks ON webhooks.id = due.id AND webhooks.is_active AND webhooks.deleted_at IS NULL
+    SELECT array_agg(hook.id ORDER BY hook.place) INTO locked FROM (
+        SELECT webhooks.id, wanted.place FROM unnest(due.hooks) WITH ORDINALITY AS wanted (id, place)
+        JOIN webhooks ON webhooks.id = wanted.id AND webhooks.is_active AND webhooks.deleted_at IS NULL
         FOR NO KEY UPDATE OF webhooks SKIP LOCKED
-    ) AS locked;
-    IF hooks IS NULL THEN
-        RETURN;
-    END IF;
-    moment := clock_timestamp();
-    RETURN QUERY
-    WITH room AS MATERIALIZED (
-        SELECT hook.id, hook.organization_id, hook.url, hook.secret, hook.is_ordered, hook.rate_limit,
-            CASE WHEN hook.previous_secret_expires_at > moment THEN hook.previous_secret END AS previous_secret,
-            webhook_retry_seconds(organizations.settings) AS retry_seconds,
-            least(
-                CASE WHEN hook.is_ordered THEN 1 ELSE coalesce(hook.max_concurrency, at_once) END - flying.number,
-                -- a tenth of a second's worth at once, and one at least
-                floor(hook.rate_limit * extract(epoch FROM moment + interval '0.1 s' - greatest(rate.arrival_at, moment)))
-                    + CASE WHEN rate.arrival_at > moment THEN 0 ELSE 1 END
-            ) AS room
-        FROM unnest(hooks) AS wanted (id)
-        JOIN webhooks AS hook ON hook.id = wanted.id
-        JOIN organizations ON organizations.id = hook.organization_id
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS number FROM webhook_delivery_leases AS lease WHERE lease.webhook_id = hook.id
-        ) AS flying
-        LEFT JOIN rate_limits AS rate ON hook.rate_limit IS NOT NULL AND rate.subject = 'webhook ' || hook.id
-    ),
-    share AS MATERIALIZED (
-        SELECT room.*, least(room.room, ceil(
-            ceil(batch::numeric / (SELECT count(DISTINCT everybody.organization_id) FROM room AS everybody WHERE everybody.room > 0))
-            / count(*) OVER (PARTITION BY room.organization_id))::bigint)::bigint AS most
-        FROM room WHERE room.room > 0
-    ),
-    chosen AS MATERIALIZED (
-        SELECT next.*, gen_random_uuid() AS lease_token, share.organization_id, share.id AS webhook_id, share.url,
-            share.secret, share.previous_secret, share.retry_seconds, share.rate_limit
-        FROM share
-        CROSS JOIN LATERAL (
-            (SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
-            FROM webhook_deliveries AS delivery
-            WHERE NOT share.is_ordered AND delivery.organization_id = share.organization_id AND delivery.webhook_id = share.id
-              AND delivery.status = 'pending' AND delivery.run_after <= moment
-              AND NOT EXISTS (SELECT FROM webhook_delivery_leases AS lease WHERE lease.delivery_id = delivery.id)
-            ORDER BY delivery.organization_id, delivery.webhook_id, delivery.run_after LIMIT share.most)
-            UNION ALL
-            SELECT * FROM (
-                SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
+    ) AS hook;
+    IF locked IS NOT NULL THEN
+        moment := clock_timestamp();
+        RETURN QUERY
+        WITH room AS MATERIALIZED (
+            SELECT hook.id, hook.organization_id, hook.url, hook.secret, hook.is_ordered, hook.rate_limit, wanted.place,
+                CASE WHEN hook.previous_secret_expires_at > moment THEN hook.previous_secret END AS previous_secret,
+                webhook_room(hook, at_once, moment) AS room
+            FROM unnest(locked) WITH ORDINALITY AS wanted (id, place)
+            JOIN webhooks AS hook ON hook.id = wanted.id
+        ),
+        tenant AS MATERIALIZED (
+            SELECT everybody.*, webhook_retry_seconds(organizations.settings) AS retry_seconds,
+                least(ceil(batch::numeric / count(*) OVER ()), at_once_of_organization - (
+                    SELECT count(*) FROM webhook_delivery_leases AS lease WHERE lease.organization_id = everybody.id)) AS share
+            FROM (
+                SELECT room.organization_id AS id, count(*) AS hooks FROM room WHERE room.room > 0 GROUP BY room.organization_id
+            ) AS everybody
+            JOIN organizations ON organizations.id = everybody.id
+        ),
+        chosen AS MATERIALIZED (
+            SELECT next.*, room.organization_id, room.id AS webhook_id, room.url, room.secret, room.previous_secret,
+                tenant.retry_seconds, room.rate_limit, tenant.share, room.place
+            FROM room
+            JOIN tenant ON tenant.id = room.organization_id AND tenant.share > 0
+            CROSS JOIN LATERAL (
+                (SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after,
+                    row_number() OVER () AS turn
                 FROM webhook_deliveries AS delivery
-                WHERE share.is_ordered AND delivery.webhook_id = share.id AND delivery.status = 'pending'
-                ORDER BY delivery.event_position NULLS FIRST LIMIT 1
-            ) AS head
-            WHERE head.run_after <= moment
-        ) AS next
-        LIMIT batch
-    ),
-    paced AS (
-        INSERT INTO rate_limits AS rate (subject, arrival_at)
-        SELECT 'webhook ' || chosen.webhook_id, moment + count(*) / chosen.rate_limit::double precision * interval '1 s'
-        FROM chosen WHERE chosen.rate_limit IS NOT NULL
-        GROUP BY chosen.webhook_id, chosen.rate_limit
-        ON CONFLICT ON CONSTRAINT pk_rate_limits DO UPDATE
-            SET arrival_at = greatest(rate.arrival_at, moment) + (EXCLUDED.arrival_at - moment)
-    ),
-    leased AS (
-        INSERT INTO webhook_delivery_leases (delivery_id, webhook_id, lease_token, lease_expires_at, attempt)
-        SELECT chosen.id, chosen.webhook_id, chosen.lease_token, moment + lease_seconds * interval '1 s', chosen.attempt
-        FROM chosen
-    )
-    SELECT chosen.id, chosen.created_at, chosen.lease_token, chosen.organization_id, chosen.webhook_id, chosen.url::text,
-        chosen.secret, chosen.previous_secret, chosen.payload::text, chosen.attempt, chosen.retry_seconds,
-        extract(epoch FROM moment - chosen.run_after)::double precision
-    FROM chosen;
+                WHERE NOT room.is_ordered AND delivery.organization_id = room.organization_id AND delivery.webhook_id = room.id
+                  AND delivery.status = 'pending' AND delivery.run_after <= moment
+                  AND NOT EXISTS (SELECT FROM webhook_delivery_leases AS lease WHERE lease.delivery_id = delivery.id)
+                ORDER BY delivery.organization_id, delivery.webhook_id, delivery.run_after
+                LIMIT least(room.room, ceil(tenant.share / tenant.hooks)::bigint))
+                UNION ALL
+                SELECT head.*, 1 FROM (
+                    SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
+                    FROM webhook_deliveries AS delivery
+                    WHERE room.is_ordered AND delivery.webhook_id = room.id AND delivery.status = 'pending'
+                    ORDER BY delivery.event_position NULLS FIRST LIMIT 1
+                ) AS head
+                WHERE head.run_after <= moment
+            ) AS next
+            WHERE room.room > 0
+        ),
+        taken AS MATERIALIZED (
+            SELECT ranked.*, gen_random_uuid() AS lease_token FROM (
+                SELECT chosen.*, row_number() OVER (PARTITION BY chosen.organization_id ORDER BY chosen.turn, chosen.place) AS rank
+                FROM chosen
+            ) AS ranked
+            WHERE ranked.rank <= ranked.share
+            ORDER BY ranked.rank, ranked.place LIMIT batch
+        ),
+        paced AS (
+            INSERT INTO rate_limits AS rate (subject, arrival_at)
+            SELECT 'webhook ' || taken.webhook_id, moment + count(*) / taken.rate_limit::double precision * interval '1 s'
+            FROM taken WHERE taken.rate_limit IS NOT NULL
+            GROUP BY taken.webhook_id, taken.rate_limit
+            ON CONFLICT ON CONSTRAINT pk_rate_limits DO UPDATE
+                SET arrival_at = greatest(rate.arrival_at, moment) + (EXCLUDED.arrival_at - moment)
+        ),
+        leased AS (
+            INSERT INTO webhook_delivery_leases (delivery_id, organization_id, webhook_id, lease_token, lease_expires_at, attempt)
+            SELECT taken.id, taken.organization_id, taken.webhook_id, taken.lease_token, moment + lease_seconds * interval '1 s',
+                taken.attempt
+            FROM taken
+        )
+        SELECT taken.id, taken.created_at, taken.lease_token, taken.organization_id, taken.webhook_id, taken.url::text,
+            taken.secret, taken.previous_secret, taken.payload::text, taken.attempt, taken.retry_seconds,
+            extract(epoch FROM moment - taken.run_after)::double precision
+        FROM taken;
+    END IF;
+    IF due.ended_at IS NOT NULL THEN
+        organization_id := due.ended_at;
+        RETURN NEXT;
+    END IF;
 END
 $function$;
-GRANT EXECUTE ON FUNCTION claim_deliveries(integer,double precision,uuid,integer) TO ccb_worker;
-ALTER FUNCTION claim_deliveries(integer,double precision,uuid,integer) OWNER TO ccb_definer;
+GRANT EXECUTE ON FUNCTION claim_deliveries(integer,double precision,uuid,integer,integer) TO ccb_worker;
+ALTER FUNCTION claim_deliveries(integer,double precision,uuid,integer,integer) OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.claim_health_checks(batch integer, lease interval)
  RETURNS TABLE(id uuid, lease_token uuid, url text)
@@ -2855,8 +2864,8 @@ $function$;
 GRANT EXECUTE ON FUNCTION delivery_queue() TO ccb_worker;
 ALTER FUNCTION delivery_queue() OWNER TO ccb_definer;
 
-CREATE OR REPLACE FUNCTION public.due_webhooks(after_organization uuid, most integer)
- RETURNS uuid[]
+CREATE OR REPLACE FUNCTION public.due_webhooks(after_organization uuid, most integer, at_once integer, at_once_of_organization integer, OUT hooks uuid[], OUT ended_at uuid)
+ RETURNS record
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -2867,46 +2876,84 @@ CREATE OR REPLACE FUNCTION public.due_webhooks(after_organization uuid, most int
 AS $function$
 DECLARE
     nil CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
+    last CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+    many CONSTANT integer := 64; -- webhooks of one organization that are looked at in the order of their ids
+    most_steps CONSTANT integer := greatest(256, 4 * most);
+    moment timestamptz := clock_timestamp();
+    steps integer := 0;
+    is_second_round boolean := after_organization IS NULL;
     tenant uuid := coalesce(after_organization, nil);
-    tenants integer := 0;
-    is_second_round boolean := false;
-    hook uuid;
-    first_hook uuid;
-    hooks integer;
-    due_at timestamptz;
-    found uuid[] := '{}';
+    hook uuid := CASE WHEN after_organization IS NULL THEN nil ELSE last END;
+    waiting record;
+    seen integer := 0;
+    start uuid;
+    of_tenant uuid[] := '{}';
 BEGIN
-    WHILE cardinality(found) < most AND tenants < 4 * most LOOP
-        SELECT organization_id INTO tenant FROM webhook_deliveries
-        WHERE status = 'pending' AND organization_id > tenant ORDER BY organization_id LIMIT 1;
-        IF tenant IS NULL OR is_second_round AND tenant > after_organization THEN
-            EXIT WHEN is_second_round OR after_organization IS NULL;
-            is_second_round := true;
-            tenant := nil;
-            CONTINUE;
+    hooks := '{}';
+    LOOP
+        SELECT organization_id, webhook_id, run_after INTO waiting FROM webhook_deliveries
+        WHERE status = 'pending' AND (organization_id, webhook_id) > (tenant, hook)
+        ORDER BY organization_id, webhook_id, run_after LIMIT 1;
+        steps := steps + 1;
+        IF waiting.organization_id IS DISTINCT FROM tenant THEN
+            hooks := hooks || of_tenant;
+            IF cardinality(hooks) >= most OR steps > most_steps THEN
+                ended_at := tenant;
+                EXIT;
+            END IF;
+            IF waiting.organization_id IS NULL OR is_second_round AND waiting.organization_id > after_organization THEN
+                EXIT WHEN is_second_round;
+                is_second_round := true;
+                tenant := nil;
+                hook := nil;
+                of_tenant := '{}';
+                CONTINUE;
+            END IF;
+            tenant := waiting.organization_id;
+            of_tenant := '{}';
+            seen := 0;
+            IF at_once_of_organization <= (
+                SELECT count(*) FROM webhook_delivery_leases AS lease WHERE lease.organization_id = tenant)
+            THEN
+                hook := last;
+                CONTINUE;
+            END IF;
         END IF;
-        tenants := tenants + 1;
-        first_hook := gen_random_uuid();
+        hook := waiting.webhook_id;
+        IF waiting.run_after <= moment AND webhook_has_room(hook, at_once, moment) THEN
+            of_tenant := of_tenant || hook;
+        END IF;
+        seen := seen + 1;
+        CONTINUE WHEN seen < many;
+        -- There may be more than it is the turn of: each look begins somewhere else.
+        of_tenant := '{}';
+        start := gen_random_uuid();
         FOR half IN 1..2 LOOP
-            hook := CASE half WHEN 1 THEN first_hook ELSE nil END;
-            hooks := 0;
-            WHILE hooks < 64 LOOP
-                SELECT webhook_id, run_after INTO hook, due_at FROM webhook_deliveries
+            hook := CASE half WHEN 1 THEN start ELSE nil END;
+            FOR n IN 1..2 * many LOOP
+                SELECT webhook_id, run_after INTO waiting FROM webhook_deliveries
                 WHERE status = 'pending' AND organization_id = tenant AND webhook_id > hook
                 ORDER BY webhook_id, run_after LIMIT 1;
-                EXIT WHEN hook IS NULL OR half = 2 AND hook > first_hook;
-                hooks := hooks + 1;
-                IF due_at <= clock_timestamp() THEN
-                    found := found || hook;
+                steps := steps + 1;
+                hook := waiting.webhook_id;
+                EXIT WHEN hook IS NULL OR half = 2 AND hook > start OR cardinality(of_tenant) >= many;
+                -- what is only in flight would take the place of others
+                IF waiting.run_after <= moment AND webhook_has_room(hook, at_once, moment) AND EXISTS (
+                    SELECT FROM webhook_deliveries AS delivery
+                    WHERE delivery.status = 'pending' AND delivery.organization_id = tenant AND delivery.webhook_id = hook
+                      AND delivery.run_after <= moment
+                      AND NOT EXISTS (SELECT FROM webhook_delivery_leases AS lease WHERE lease.delivery_id = delivery.id)
+                ) THEN
+                    of_tenant := of_tenant || hook;
                 END IF;
             END LOOP;
         END LOOP;
+        hook := last;
     END LOOP;
-    RETURN found;
 END
 $function$;
-ALTER FUNCTION due_webhooks(uuid,integer) OWNER TO ccb_definer;
-COMMENT ON FUNCTION due_webhooks(uuid,integer) IS 'Webhooks with something due, round robin; a step for each webhook that has anything waiting.';
+ALTER FUNCTION due_webhooks(uuid,integer,integer,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION due_webhooks(uuid,integer,integer,integer) IS 'What a claim goes round; a step for each webhook that has anything waiting.';
 
 CREATE OR REPLACE FUNCTION public.end_sessions(user_id uuid, kept_session_id uuid)
  RETURNS void
@@ -4963,6 +5010,20 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION webhook_filter_matches(text,jsonb) TO PUBLIC;
 
+CREATE OR REPLACE FUNCTION public.webhook_has_room(webhook_id uuid, at_once integer, moment timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN coalesce((
+        SELECT webhook_room(webhooks, at_once, moment) > 0 FROM webhooks
+        WHERE webhooks.id = $1 AND webhooks.is_active AND webhooks.deleted_at IS NULL), false);
+END
+$function$;
+ALTER FUNCTION webhook_has_room(uuid,integer,timestamp with time zone) OWNER TO ccb_definer;
+
 CREATE OR REPLACE FUNCTION public.webhook_retry_seconds(settings jsonb)
  RETURNS integer[]
  LANGUAGE plpgsql
@@ -4980,6 +5041,31 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION webhook_retry_seconds(jsonb) TO PUBLIC;
 COMMENT ON FUNCTION webhook_retry_seconds(jsonb) IS 'The retry schedule in an organization''s settings, or the default: element n is the delay in seconds before attempt n.';
+
+CREATE OR REPLACE FUNCTION public.webhook_room(hook webhooks, at_once integer, moment timestamp with time zone)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    room bigint;
+    arrival timestamptz;
+BEGIN
+    room := CASE WHEN hook.is_ordered THEN 1 ELSE coalesce(hook.max_concurrency, at_once) END - (
+        SELECT count(*) FROM webhook_delivery_leases AS lease
+        WHERE lease.organization_id = hook.organization_id AND lease.webhook_id = hook.id);
+    IF hook.rate_limit IS NOT NULL THEN
+        arrival := (SELECT arrival_at FROM rate_limits WHERE subject = 'webhook ' || hook.id);
+        -- a tenth of a second's worth at once, and one at least
+        room := least(room,
+            floor(hook.rate_limit * extract(epoch FROM moment + interval '0.1 s' - greatest(arrival, moment)))
+                + CASE WHEN arrival > moment THEN 0 ELSE 1 END);
+    END IF;
+    RETURN room;
+END
+$function$;
+ALTER FUNCTION webhook_room(webhooks,integer,timestamp with time zone) OWNER TO ccb_definer;
 
 CREATE OR REPLACE FUNCTION public.within_own_reach(permissions text[], rate_limit integer, expires_at timestamp with time zone)
  RETURNS boolean

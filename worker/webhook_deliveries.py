@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from database import statement
-from repositories.delivery_queue import Delivery, DeliveryQueue, Report
+from repositories.delivery_queue import Claim, Delivery, DeliveryQueue, Report
 from security.encryption import Cipher
 from worker.attempts import Attempts
 from worker.context import PASSING, Context, wait_for_any
@@ -16,6 +16,7 @@ from worker.delivery_metrics import DeliveryMetrics
 
 CHANNEL = "webhook_deliveries"
 SHORTEST_LOOK, LONGEST_LOOK = 0.05, 1.0  # seconds between looks that found nothing: twice as long each time
+LOOKS_IN_A_ROW = 16  # without a pause, where one look does not get round all organizations
 PAUSE = 1.0  # seconds after a fault of the database
 GATHER = 0.01  # seconds for which reports are gathered while there are many
 LARGEST_REPORT = 500
@@ -46,7 +47,7 @@ class WebhookDeliveries:
         self._reports: list[Report] = []
         # each is cleared by the one loop that waits for it, and by nobody else
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
+        self._roomy = asyncio.Event()
         self._landed = asyncio.Event()
         self._done = asyncio.Event()
         self._last_organization: str | None = None
@@ -67,37 +68,51 @@ class WebhookDeliveries:
 
     async def _claim(self) -> None:
         stop = self._context.stop.asked
-        look = SHORTEST_LOOK
+        look, looks = SHORTEST_LOOK, 0
         while not stop.is_set():
-            room = self._most - len(self._flying)
-            # not for a few: a claim costs as much for one as for fifty
-            if room < self._most // 4 or len(self._reports) > 4 * self._most:
-                self._room.clear()
-                await wait_for_any([self._room, stop], LONGEST_LOOK)
+            # not for a few, where more are about to be free: a claim costs as much for one as for fifty
+            if self._room() < self._most // 4:
+                self._roomy.clear()
+                await wait_for_any([self._roomy, stop], SHORTEST_LOOK)
+            room = self._room()
+            if room <= 0:
+                continue
+            if len(self._reports) > 4 * self._most:
+                await wait_for_any([stop], SHORTEST_LOOK)
                 continue
             self._wake.clear()
             try:
-                claimed = await self._ask(lambda queue, room=room: self._claimed(queue, room))  # type: ignore[misc]
+                claim = await self._ask(lambda queue, room=room: self._claimed(queue, room))  # type: ignore[misc]
             except PASSING as error:
                 logger.warning("nothing could be claimed: %s", error)
                 await wait_for_any([stop], PAUSE)
                 continue
-            self._metrics.claimed(claimed)
-            for each in claimed:
+            self._metrics.claimed(claim.deliveries)
+            for each in claim.deliveries:
                 self._flying[each.id] = each, asyncio.create_task(self._attempt(each))
-            if claimed:
-                self._last_organization = claimed[-1].organization_id
-                look = SHORTEST_LOOK
-            else:
-                await wait_for_any([self._wake, stop], look)
-                look = SHORTEST_LOOK if self._wake.is_set() else min(2 * look, LONGEST_LOOK)
+            if claim.deliveries:
+                self._last_organization = claim.ended_at or claim.deliveries[-1].organization_id
+                look, looks = SHORTEST_LOOK, 0
+                continue
+            self._last_organization = claim.ended_at or self._last_organization
+            looks += 1
+            if claim.ended_at and looks < LOOKS_IN_A_ROW:
+                continue  # it has not gone round yet
+            looks = 0
+            await wait_for_any([self._wake, stop], look)
+            look = SHORTEST_LOOK if self._wake.is_set() else min(2 * look, LONGEST_LOOK)
 
-    def _claimed(self, queue: DeliveryQueue, room: int) -> list[Delivery]:
+    def _room(self) -> int:
+        return self._most - len(self._flying)
+
+    def _claimed(self, queue: DeliveryQueue, room: int) -> Claim:
+        settings = self._context.settings
         return queue.claim(
             room,
             lease_seconds=self._lease_seconds,
             after_organization=self._last_organization,
-            at_once=self._context.settings.webhook_endpoint_concurrency,
+            at_once=settings.webhook_endpoint_concurrency,
+            at_once_of_organization=settings.webhook_organization_concurrency,
         )
 
     async def _attempt(self, delivery: Delivery) -> None:
@@ -108,7 +123,8 @@ class WebhookDeliveries:
             return
         finally:
             self._flying.pop(delivery.id, None)
-            self._room.set()
+            if self._room() >= self._most // 4:
+                self._roomy.set()
         self._reports.append(report)
         self._landed.set()
 

@@ -15,7 +15,6 @@ WITH exceptions (name, may_be_null, reason) AS (VALUES
     ('workflow_status_transitions', false, 'the same for everybody'),
     ('rate_limits', false, 'named by the hash of a credential'),
     ('login_throttles', false, 'before anybody is known'),
-    ('webhook_delivery_leases', false, 'the workers''; named by the delivery'),
     ('maintenance_runs', false, 'the operators'''),
     ('backups', false, 'the operators'''),
     ('event_clocks', false, 'the database''s own'),

@@ -1,8 +1,9 @@
 -- The worker's side of webhook deliveries: everything in batches, through definer functions.
 
 -- name: claim :many
--- What is due, under new leases: round robin over organizations and webhooks, within each webhook's limits.
-SELECT * FROM claim_deliveries(%(batch)s, %(lease_seconds)s, %(after_organization)s, %(at_once)s)
+-- What is due, under new leases: round robin over organizations and webhooks, within the limits of each. The last row is
+-- no delivery where the look has not gone all the way round.
+SELECT * FROM claim_deliveries(%(batch)s, %(lease_seconds)s, %(after_organization)s, %(at_once)s, %(at_once_of_organization)s)
 
 -- name: complete :many
 -- What became of attempts; gives those whose lease was still held. The reports come as one JSON array: as a PostgreSQL

@@ -117,8 +117,8 @@ INSERT INTO webhook_deliveries (organization_id, webhook_id, event_type, payload
 VALUES (%(organization_id)s, %(webhook_id)s, 'integration.created', '{}')
 
 -- name: webhook_delivery_leases
-INSERT INTO webhook_delivery_leases (delivery_id, webhook_id, lease_expires_at, attempt)
-VALUES (md5(%(unique)s)::uuid, %(webhook_id)s, 'tomorrow', 0)
+INSERT INTO webhook_delivery_leases (delivery_id, organization_id, webhook_id, lease_expires_at, attempt)
+VALUES (md5(%(unique)s)::uuid, %(organization_id)s, %(webhook_id)s, 'tomorrow', 0)
 
 -- name: webhook_messages
 INSERT INTO webhook_messages (organization_id, webhook_id, message_id, sent_at, execution_id)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from database import Nobody, Pool, statement
-from repositories.delivery_queue import Delivery, DeliveryQueue, Outcome, Report
+from repositories.delivery_queue import Claim, Delivery, DeliveryQueue, Outcome, Report
 from tests.conftest import Database
 from tests.service import encryption_key
 from tests.worker.hooks import Hooks
@@ -30,9 +30,16 @@ class Worker:
         with statement(Nobody(self._pool)) as connection:
             return getattr(DeliveryQueue(connection), method)(*values, **named)
 
-    def claim(self, batch: int = 100, lease: float = 60, after: str | None = None) -> list[Delivery]:
-        """Claim deliveries."""
-        return list(self.ask("claim", batch, lease_seconds=lease, after_organization=after, at_once=10))
+    def look(self, batch: int = 100, lease: float = 60, after: str | None = None, at_most: int = 1000) -> Claim:
+        """Claim deliveries, at most so many of an organization."""
+        claim: Claim = self.ask(
+            "claim", batch, lease_seconds=lease, after_organization=after, at_once=10, at_once_of_organization=at_most
+        )
+        return claim
+
+    def claim(self, batch: int = 100, **options: Any) -> list[Delivery]:
+        """The deliveries of a look."""
+        return self.look(batch, **options).deliveries
 
     def report(self, deliveries: list[Delivery], outcome: Outcome = "delivered", status: int | None = 200) -> set[str]:
         """Report the same of several."""
@@ -231,6 +238,56 @@ def test_claims_go_round(hooks: Hooks, worker: Worker) -> None:
         turns.append(after)
     assert turns[0] != turns[1]
     assert turns[:2] == turns[2:]
+
+
+def test_an_organization_has_a_limit(hooks: Hooks, worker: Worker) -> None:
+    organization = hooks.organization()
+    for number in range(30):
+        hooks.deliver(hooks.webhook(organization, f"{URL}{number}"), 3)
+    claimed = worker.claim(40, at_most=25)
+    assert len(claimed) == len({each.webhook_id for each in claimed}) == 25, "one each, for there are more than places"
+    assert worker.claim(40, at_most=25) == []
+    worker.report(claimed[:5])
+    assert len(worker.claim(40, at_most=25)) == 5
+
+
+def test_whoever_has_no_room_hides_nobody(hooks: Hooks, worker: Worker) -> None:
+    full, other = sorted([hooks.organization(), hooks.organization()])
+    for number in range(20):
+        hooks.deliver(hooks.webhook(full, f"{URL}{number}", max_concurrency=1), 2)
+    rated = [hooks.webhook(full, f"{URL}r{number}", rate_limit=1) for number in range(20)]
+    for webhook in rated:
+        hooks.deliver(webhook, 2)
+    assert len(worker.claim(100)) == 40
+    [delivery] = hooks.deliver(hooks.webhook(other, URL))
+    for after in (None, full, other):  # each has something due and no room for it
+        claimed = worker.claim(2, after=after)
+        assert ids(claimed) == [delivery]
+        worker.ask("release", claimed)
+
+
+def test_a_look_that_ends_early_is_continued(hooks: Hooks, worker: Worker) -> None:
+    for _ in range(300):  # something waits, nothing is due
+        hooks.deliver(hooks.webhook(hooks.organization(), URL), run_after="tomorrow")
+    [delivery] = hooks.deliver(hooks.webhook(last := hooks.organization(), URL))
+    looks, after, found = 0, last, []
+    while not found:
+        look = worker.look(2, after=after)
+        looks, after, found = looks + 1, look.ended_at, ids(look.deliveries)
+        assert found or after is not None
+    assert found == [delivery]
+    assert looks > 1, "it takes more steps than one look has"
+
+
+def test_each_of_very_many_webhooks_gets_its_turn(hooks: Hooks, worker: Worker) -> None:
+    organization = hooks.organization()
+    wanted = {each for n in range(150) for each in hooks.deliver(hooks.webhook(organization, f"{URL}{n}"))}
+    claimed: list[str] = []
+    while len(claimed) < 150:
+        found = ids(worker.claim(20))
+        assert found
+        claimed += found
+    assert set(claimed) == wanted
 
 
 def test_a_webhook_that_is_off_is_left_alone(hooks: Hooks, worker: Worker) -> None:

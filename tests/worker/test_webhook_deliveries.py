@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from benchmarks.webhooks.processes import Process, free_port, receiver, worker
+from config import Settings
 from tests.conftest import Database
 from tests.service import encryption_key
 from tests.waiting import eventually
@@ -107,3 +112,51 @@ def test_a_worker_that_is_asked_to_stop_leaves_no_lease(
     heard = [line.split(" ")[0] for line in (folder / "requests").read_text().splitlines()]
     mine = {str(row["id"]) for row in hooks.run("SELECT id FROM webhook_deliveries WHERE webhook_id = %s", webhook)}
     assert sorted(each for each in heard if each in mine) == sorted(mine), "each once"
+
+
+def test_many_slow_endpoints_of_one_organization_delay_nobody(
+    hooks: Hooks, endpoint: str, folder: Path, running: Process
+) -> None:
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    slow, quiet = hooks.organization(), hooks.webhook(hooks.organization(), endpoint)
+    with serving(keep) as port:
+        for number in range(300):
+            hooks.deliver(hooks.webhook(slow, f"http://127.0.0.1:{port}/{number}"), 3)
+        flying = "SELECT count(*) AS n FROM webhook_delivery_leases WHERE organization_id = %s"
+        most = Settings().webhook_organization_concurrency
+        eventually(lambda: hooks.run(flying, slow)[0]["n"] == most, "it has all places that it may have")
+        for _ in range(5):
+            [delivery] = hooks.deliver(quiet)
+            queued = time.time()
+            line = eventually(
+                lambda delivery=delivery: arrived(folder, delivery),  # type: ignore[misc]
+                "the other organization's arrives",
+                10,
+            )
+            assert float(line.split(" ")[2]) - queued < 1.0
+        assert hooks.run(flying, slow)[0]["n"] <= most
+        hooks.run("UPDATE webhooks SET deleted_at = now() WHERE organization_id = %s", slow)
+
+
+def arrived(folder: Path, delivery: str) -> str:
+    """What the receiver noted of a delivery."""
+    lines = (folder / "requests").read_text().splitlines()
+    return next((line for line in lines if line.startswith(delivery)), "")
+
+
+@contextmanager
+def serving(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Iterator[int]:
+    """A server in a thread of its own; gives its port."""
+    loop, port = asyncio.new_event_loop(), free_port()
+
+    async def begin() -> None:
+        await asyncio.start_server(handle, "127.0.0.1", port, backlog=1000)
+
+    loop.run_until_complete(begin())
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    yield port
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
