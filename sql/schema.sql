@@ -1193,13 +1193,12 @@ CREATE TABLE webhook_deliveries_y2025m01 PARTITION OF webhook_deliveries FOR VAL
 CREATE TABLE webhook_deliveries_y2025m02 PARTITION OF webhook_deliveries FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00');
 CREATE INDEX idx_webhook_deliveries_created_at ON ONLY public.webhook_deliveries USING brin (created_at);
 CREATE INDEX idx_webhook_deliveries_due ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, run_after) WHERE ((status)::text = 'pending'::text);
-CREATE INDEX idx_webhook_deliveries_event ON ONLY public.webhook_deliveries USING btree (event_type);
-CREATE INDEX idx_webhook_deliveries_failed ON ONLY public.webhook_deliveries USING btree (webhook_id, created_at) WHERE (response_status >= 400);
+CREATE INDEX idx_webhook_deliveries_event ON ONLY public.webhook_deliveries USING brin (event_type);
+CREATE INDEX idx_webhook_deliveries_failed ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, created_at, id) WHERE ((status)::text = ANY ((ARRAY['exhausted'::character varying, 'held'::character varying])::text[]));
 CREATE INDEX idx_webhook_deliveries_next ON ONLY public.webhook_deliveries USING btree (webhook_id, event_position NULLS FIRST) WHERE ((status)::text = 'pending'::text);
 CREATE INDEX idx_webhook_deliveries_org_created ON ONLY public.webhook_deliveries USING btree (organization_id, created_at, id);
-CREATE INDEX idx_webhook_deliveries_org_webhook ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, created_at, id);
-CREATE INDEX idx_webhook_deliveries_status ON ONLY public.webhook_deliveries USING btree (response_status);
-CREATE INDEX idx_webhook_deliveries_webhook ON ONLY public.webhook_deliveries USING btree (webhook_id);
+CREATE INDEX idx_webhook_deliveries_status ON ONLY public.webhook_deliveries USING brin (response_status);
+CREATE INDEX idx_webhook_deliveries_webhook ON ONLY public.webhook_deliveries USING btree (organization_id, webhook_id, created_at, id);
 ALTER TABLE webhook_deliveries ENABLE ROW LEVEL SECURITY;
 ALTER TABLE webhook_deliveries FORCE ROW LEVEL SECURITY;
 ALTER TABLE webhook_deliveries_future ENABLE ROW LEVEL SECURITY;
@@ -4777,9 +4776,13 @@ CREATE OR REPLACE FUNCTION public.settle_webhook_deliveries()
 AS $function$
 BEGIN
     IF NEW.deleted_at IS NOT NULL THEN
-        UPDATE webhook_deliveries SET status = 'cancelled' WHERE webhook_id = NEW.id AND status IN ('pending', 'held');
+        UPDATE webhook_deliveries SET status = 'cancelled'
+        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
+        UPDATE webhook_deliveries SET status = 'cancelled'
+        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held';
     ELSIF NOT NEW.is_active THEN
-        UPDATE webhook_deliveries SET status = 'held' WHERE webhook_id = NEW.id AND status = 'pending';
+        UPDATE webhook_deliveries SET status = 'held'
+        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
     END IF;
     RETURN NULL;
 END

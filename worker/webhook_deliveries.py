@@ -70,8 +70,8 @@ class WebhookDeliveries:
         stop = self._context.stop.asked
         look, looks = SHORTEST_LOOK, 0
         while not stop.is_set():
-            # not for a few, where more are about to be free: a claim costs as much for one as for fifty
-            if self._room() < self._most // 4:
+            # not for a few, where more are about to be free: a claim costs nearly as much for one as for a hundred
+            if self._room() < self._most // 2:
                 self._roomy.clear()
                 await wait_for_any([self._roomy, stop], SHORTEST_LOOK)
             room = self._room()
@@ -123,7 +123,7 @@ class WebhookDeliveries:
             return
         finally:
             self._flying.pop(delivery.id, None)
-            if self._room() >= self._most // 4:
+            if self._room() >= self._most // 2:
                 self._roomy.set()
         self._reports.append(report)
         self._landed.set()

@@ -93,15 +93,17 @@ WITH hook AS (
     GROUP BY name
 )
 SELECT hook.id AS webhook_id, hook.is_active, hook.disabled_reason, hook.last_success_at, hook.last_failure_at, hook.failing_since,
-    hook.failure_count AS failure_streak, waiting.*, periods.*
+    hook.failure_count AS failure_streak, waiting.*, held.*, periods.*
 FROM hook
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE status <> 'held') AS waiting, count(*) FILTER (WHERE status = 'held') AS held,
-        min(created_at) FILTER (WHERE status <> 'held') AS oldest_waiting_at,
-        min(run_after) FILTER (WHERE status = 'pending') AS next_attempt_at
+    SELECT count(*) AS waiting, min(created_at) AS oldest_waiting_at, min(run_after) AS next_attempt_at
     FROM webhook_deliveries AS delivery
-    WHERE delivery.webhook_id = hook.id AND delivery.status IN ('pending', 'held')
+    WHERE delivery.organization_id = hook.organization_id AND delivery.webhook_id = hook.id AND delivery.status = 'pending'
 ) AS waiting
+CROSS JOIN LATERAL (
+    SELECT count(*) AS held FROM webhook_deliveries AS delivery
+    WHERE delivery.organization_id = hook.organization_id AND delivery.webhook_id = hook.id AND delivery.status = 'held'
+) AS held
 CROSS JOIN LATERAL (
     SELECT jsonb_object_agg(name, measured) -> 'last_24_hours' AS last_24_hours, jsonb_object_agg(name, measured) -> 'last_7_days' AS last_7_days
     FROM period
