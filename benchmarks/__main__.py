@@ -38,8 +38,9 @@ def main() -> int:
         measurements.run(options.rounds, options.seconds)
         return 0
     if options.drill:
-        print(drill.drill(20_000, kill_every=3.0))
-        return 0
+        outcome = drill.drill(20_000, kill_every=3.0, deadline=3600)
+        print(outcome, *outcome.faults(), sep="\n")
+        return 1 if outcome.faults() else 0
     if options.peers:
         install_peers()
     load_before = os.getloadavg()  # whether the machine was ours

@@ -1,4 +1,8 @@
-"""The crash drill: workers, PostgreSQL and the receiver are killed under load, and every delivery is counted."""
+"""The crash drill: workers, PostgreSQL and the receiver are killed under load, and every delivery and request is counted.
+
+A request beyond the first of an attempt is a repetition. Only what was in flight when a worker or PostgreSQL was killed may
+be repeated: each repetition is matched with the leases and connections of that moment.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +17,60 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import psycopg
 from cryptography.fernet import Fernet
 
 from benchmarks.webhooks import processes
+from benchmarks.webhooks.receipts import Account, Kill, account, read
 from config import Settings
 from database.embedded import EmbeddedServer
 from database.provision import provision
 from tests.worker.hooks import Hooks
 
 SCHEDULE = [0, *[1] * 60]  # seconds; long enough that a third of failures exhausts nothing by chance
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of the deliveries.
 
+    :param count: how many there were.
     :param statuses: how many ended how.
     :param unheard: delivered by the records, but not accepted by the receiver's log.
-    :param repeated: requests that the receiver logged and no attempt records: their worker or database died first.
-    :param in_flight: leases that existed when something was killed: as many as may be repeated.
+    :param account: of requests and attempts.
+    :param in_flight: leases that existed when a worker or PostgreSQL was killed.
     :param kills: of workers, of PostgreSQL and of the receiver.
     """
 
+    count: int
     statuses: dict[str, int]
     unheard: int
-    repeated: int
+    account: Account
     in_flight: int
     requests: int
     kills: dict[str, int]
     seconds: float
+
+    def faults(self) -> list[str]:
+        """What is not as it is promised."""
+        ended = self.statuses.get("delivered", 0) + self.statuses.get("exhausted", 0)
+        checks = {
+            f"{self.count - ended} deliveries are lost": ended != self.count,
+            f"{self.unheard} deliveries and {self.account.unheard} attempts are made up": self.unheard
+            or self.account.unheard,
+            f"requests were repeated that were not in flight: {self.account.unexplained}": self.account.unexplained,
+            f"not everything was killed: {self.kills}": len(self.kills) < 3,
+        }
+        return [text for text, failed in checks.items() if failed]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count:,} deliveries in {self.seconds:,.0f} s: {self.statuses}; {self.requests:,} requests, of which"
+            f" {self.account.repeated} repeated, of {self.in_flight} leases in flight at {self.kills};"
+            f" {len(self.account.unexplained)} others repeated, {self.unheard + self.account.unheard} made up"
+        )
 
 
 def drill(count: int, *, kill_every: float, workers: int = 2, deadline: float = 600) -> Outcome:
@@ -81,8 +108,7 @@ class _Drill:
         self._count = count
         self._kill_every = kill_every
         self._deadline = deadline
-        self._kills: Counter[str] = Counter()
-        self._in_flight = 0
+        self._kills: list[Kill] = []
         self._requests = directory / "requests.log"
 
     def run(self, workers: int) -> Outcome:
@@ -115,12 +141,13 @@ class _Drill:
                 if time.monotonic() >= next_kill and waiting and heard > seen:  # not before it has begun anything
                     self._kill_worker(random.choice(running))
                     next_kill, seen = time.monotonic() + self._kill_every, heard
-                if not self._kills["postgresql"] and done > self._count / 4:
+                if done > self._count / 4 and not self._killed()["postgresql"]:
                     self._kill_postgresql()
-                if not self._kills["receiver"] and done > self._count / 2:
-                    self._kills["receiver"] += 1
+                if done > self._count / 2 and not self._killed()["receiver"]:
                     receiver.kill()
                     receiver.start()
+                    # what it did not answer is a failure like another, and recorded: nothing to explain
+                    self._note("receiver", frozenset(), frozenset())
         return self._counted(time.monotonic() - began)
 
     def _hooks(self) -> Hooks:
@@ -137,46 +164,49 @@ class _Drill:
     def _waiting(self) -> int | None:
         return self._ask("SELECT count(*) FROM webhook_deliveries WHERE status NOT IN ('delivered', 'exhausted')")
 
-    def _count_leases(self) -> None:
-        self._in_flight += self._ask("SELECT count(*) FROM webhook_delivery_leases") or 0
+    def _leased(self) -> frozenset[str]:
+        with psycopg.connect(self._server.url, connect_timeout=5) as connection:
+            rows = connection.execute("SELECT delivery_id::text FROM webhook_delivery_leases").fetchall()
+        return frozenset(row[0] for row in rows)
+
+    def _note(self, what: str, leased: frozenset[str], ports: frozenset[int] | None, until: float = 0.0) -> None:
+        self._kills.append(Kill(what, time.time(), leased, ports, until or time.time() + 0.5))
+
+    def _killed(self) -> Counter[str]:
+        return Counter(each.what for each in self._kills)
 
     def _kill_worker(self, worker: processes.Process) -> None:
-        self._kills["worker"] += 1
+        os.kill(worker.pid, signal.SIGSTOP)  # so that its connections and leases can be read
+        connections = psutil.Process(worker.pid).net_connections("tcp4")
+        ports = frozenset(each.laddr.port for each in connections if each.raddr)
+        leased = self._leased()
         worker.kill()
-        self._count_leases()
+        self._note("worker", leased, ports)
         worker.start()
 
     def _kill_postgresql(self) -> None:
-        self._kills["postgresql"] += 1
         pid = self._server.pid
         assert pid is not None
+        before = self._leased()
         os.kill(pid, signal.SIGKILL)
         self._server.stop(immediate=True)
         self._server.start()
-        self._count_leases()
+        # attempts go on meanwhile, and are lost where a lease ran out before their report came through
+        self._note("postgresql", before | self._leased(), None, time.time() + LEASE_SECONDS)
 
     def _counted(self, seconds: float) -> Outcome:
         hooks = self._hooks()
-        rows = hooks.run(
-            "SELECT id::text AS id, status, jsonb_array_length(jsonb_path_query_array("
-            "attempts, '$[*] ? (@.response_status != null)')) AS answered FROM webhook_deliveries"
-        )
+        rows = hooks.run("SELECT id::text AS id, status, attempts FROM webhook_deliveries")
         hooks.close()
-        logged: Counter[str] = Counter()
-        accepted = set()
-        lines = self._requests.read_text().splitlines()
-        for line in lines:
-            identifier, status, _ = line.split(" ")
-            logged[identifier] += 1
-            if status == "200":
-                accepted.add(identifier)
-        answered = {row["id"]: row["answered"] for row in rows}
+        receipts = read(self._requests)
+        accepted = {each.delivery for each in receipts if each.status == 200}
         return Outcome(
+            count=self._count,
             statuses=dict(Counter(row["status"] for row in rows)),
             unheard=sum(row["status"] == "delivered" and row["id"] not in accepted for row in rows),
-            repeated=sum(max(0, number - answered[identifier]) for identifier, number in logged.items()),
-            in_flight=self._in_flight,
-            requests=len(lines),
-            kills=dict(self._kills),
+            account=account(receipts, {row["id"]: row["attempts"] for row in rows}, self._kills),
+            in_flight=sum(len(each.leased) for each in self._kills),
+            requests=len(receipts),
+            kills=dict(self._killed()),
             seconds=round(seconds, 1),
         )

@@ -1,7 +1,7 @@
 """An endpoint that takes as little processor time as it can: `python -m benchmarks.webhooks.receiver PORT FAILING LOG`.
 
-It answers 503 to a share of the requests, and appends a line to the log for each: the webhook-id, the status and the
-time of arrival in seconds since 1970, divided by spaces. Without a log it only counts, and `GET /` tells the number.
+It answers 503 to a share of the requests, and appends a line to the log for each: the webhook-id, the status, the time
+of arrival in seconds since 1970 and the sender's port, divided by spaces. Without a log it only counts, and `GET /` tells the number.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Endpoint(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._port: int = transport.get_extra_info("peername")[1]
         self._rest = b""
 
     def data_received(self, data: bytes) -> None:
@@ -49,7 +50,7 @@ class Endpoint(asyncio.Protocol):
             fails = Endpoint.failing > 0 and random.random() < Endpoint.failing
             answer = BUSY if fails else OK
             if Endpoint.log is not None:
-                line = f"{_value(head, b'webhook-id').decode()} {503 if fails else 200} {time.time():.6f}\n"
+                line = f"{_value(head, b'webhook-id').decode()} {503 if fails else 200} {time.time():.6f} {self._port}\n"
                 os.write(Endpoint.log, line.encode())
         self._transport.write(answer)  # type: ignore[attr-defined]
 
