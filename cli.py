@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -26,13 +27,15 @@ from operations.backup import (
     restore_backup,
     verify_backup,
 )
+from operations.partitions import NoSuchMonth, Partitions
 from operations.plans import PlanError
 from operations.reports import TABLES, report, request_maintenance
 
 app = Flask(__name__)
 
 EXPECTED = (
-    BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, PlanError, psycopg.Error,
+    BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, PlanError,
+    psycopg.Error,
 )  # fmt: skip
 
 
@@ -62,9 +65,11 @@ class PlainGroup(PlainErrors, AppGroup):
 def migrate() -> None:
     """Bring the database at DATABASE_URL up to date, with roles and partitions."""
     from database.provision import provision
+    from operations.pg_cron import register
 
     settings = Settings.from_environment()
     provision(settings.database_url, settings)
+    register(settings.database_url, settings)
     click.echo("The database is up to date.")
 
 
@@ -253,10 +258,28 @@ for name, query in TABLES.items():
 @click.argument("task")
 def run_(task: str) -> None:
     """Have the worker do a maintenance TASK now; `flask ops maintenance-runs` shows what became of it."""
-    from worker.maintenance import TASKS
+    from operations.maintenance import TASKS
 
     names = [each.name for each in TASKS]
     if task not in names:
         raise click.BadParameter(f"{task} is none of {', '.join(names)}")
     request_maintenance(_url(), task)
     click.echo(f"{task} is asked for")
+
+
+@ops.command("archive")
+@click.argument("name")
+def archive_(name: str) -> None:
+    """Move the month of events NAME (such as events_y2025m01) to the archive, whatever its age."""
+    with Partitions.opened(_url(), Event()) as partitions:
+        partitions.archive_month(name)
+    click.echo(f"{name} is in the archive")
+
+
+@ops.command("attach")
+@click.argument("name")
+def attach(name: str) -> None:
+    """Bring the month of events NAME back from the archive; it stays until `flask ops archive` takes it."""
+    with Partitions.opened(_url(), Event()) as partitions:
+        partitions.bring_back(name)
+    click.echo(f"{name} is attached")

@@ -19,8 +19,8 @@ class ConfigurationError(Exception):
     """The environment holds something the service cannot start with; the message names it."""
 
 
-def _setting(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+def _setting(default: Any, doc: str, *, least: int | None = None) -> Any:
+    return field(default=default, metadata={"doc": doc, "least": least})
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Settings:
     )
     worker_database_url: str = _setting(
         "", "Login of the background worker. Derived like SERVICE_DATABASE_URL when empty."
+    )
+    maintenance_database_url: str = _setting(
+        "",
+        "Login of the worker's maintenance, which can become the owner of the tables: DETACH … CONCURRENTLY takes that. "
+        "Derived like SERVICE_DATABASE_URL when empty; where it cannot be, months are dropped and archived under a lock.",
     )
     data_dir: Path = _setting(Path("var"), "Where the embedded database, generated keys, logs and demo.json live.")
     host: str = _setting("127.0.0.1", "Address to listen on.")
@@ -114,6 +119,15 @@ class Settings:
     )
     worker_host: str = _setting("127.0.0.1", "Address of the worker's /healthz, /readyz and /metrics.")
     worker_port: int = _setting(0, "Port of the worker's /healthz, /readyz and /metrics; 0 for none.")
+    partitions_ahead_months: int = _setting(3, "Months ahead that have partitions of their own.", least=1)
+    retention_webhook_deliveries_days: int = _setting(90, "Days that webhook deliveries are kept.", least=1)
+    retention_executions_months: int = _setting(6, "Months that executions of integrations are kept.", least=1)
+    retention_sessions_days: int = _setting(7, "Days that sessions are kept after they have expired.", least=1)
+    retention_audit_logs_years: int = _setting(7, "Years that audit logs are kept.", least=1)
+    retention_batch_rows: int = _setting(5000, "Rows that retention deletes in one transaction.", least=1)
+    archive_events_months: int = _setting(
+        12, "Months that events stay in their table before they go to the schema archive.", least=1
+    )
     metrics_token: str = _setting(
         "", "Bearer token that opens /metrics of the web processes. Empty: open to this machine only."
     )
@@ -125,7 +139,7 @@ class Settings:
         """Read the settings.
 
         :param environment: variables to read; the process's own by default.
-        :raises ConfigurationError: a value cannot be read as its type; the message names the variable.
+        :raises ConfigurationError: a value cannot be read as its type, or is too small; the message names the variable.
         """
         source = os.environ if environment is None else environment
         values: dict[str, Any] = {}
@@ -133,6 +147,9 @@ class Settings:
             text = source.get(each.name.upper(), "").strip()
             if text:
                 values[each.name] = _parse(each.name.upper(), str(each.type), text)
+                least = each.metadata["least"]
+                if least is not None and values[each.name] < least:
+                    raise ConfigurationError(f"{each.name.upper()} should be {least} at least, not {text}")
         return cls(**values)
 
     def require_keys(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from database.migrations import migrate, take_turn
 from database.powers import refuse_powers
 from database.queries import load
 
+LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer")
+MIGRATOR = load("schema_migrations")
+ATTEMPTS = 10  # at the locks of a partition
 OPERATIONS = load("operations")
 
 
@@ -25,6 +29,7 @@ class LoginUrls:
 
     service: str
     worker: str
+    maintenance: str = ""
 
 
 def provision(admin_url: str, settings: Settings) -> LoginUrls:
@@ -39,13 +44,13 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
     """
     create_roles(admin_url)
     migrate(admin_url)
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute("SET ROLE ccb_owner")
-        connection.execute(OPERATIONS.create_partitions.text)
+    create_partitions(admin_url, settings.partitions_ahead_months)
     passwords = _passwords(settings.data_dir / "logins.json")
     logins = LoginUrls(
         service=settings.service_database_url or _login(admin_url, "ccb_service", passwords["ccb_service"]),
         worker=settings.worker_database_url or _login(admin_url, "ccb_worker", passwords["ccb_worker"]),
+        maintenance=settings.maintenance_database_url
+        or _login(admin_url, "ccb_maintainer", passwords["ccb_maintainer"]),
     )
     refuse_powers(logins.service)
     return logins
@@ -59,13 +64,31 @@ def create_roles(admin_url: str) -> None:
             connection.execute((ROOT / "sql" / "roles.sql").read_text("utf-8"))
 
 
+def create_partitions(admin_url: str, months_ahead: int) -> None:
+    """Make the partitions of this month and the months ahead that are not there; the worker does so from then on.
+
+    :raises psycopg.Error: the server refused something.
+    """
+    with psycopg.connect(admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
+        connection.execute(MIGRATOR.become_owner.text)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                while connection.execute(OPERATIONS.create_next_partition.text, [months_ahead]).fetchone() != (None,):
+                    continue
+                return
+            except psycopg.errors.LockNotAvailable:
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(min(2.0, 0.1 * 2**attempt))
+
+
 def _passwords(path: Path) -> dict[str, str]:
-    if path.exists():
-        return dict(json.loads(path.read_text("utf-8")))
-    made = {role: secrets.token_urlsafe(24) for role in ("ccb_service", "ccb_worker")}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(made), "utf-8")
+    kept = dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    made = {role: secrets.token_urlsafe(24) for role in LOGINS} | kept
+    if made != kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(made), "utf-8")
     return made
 
 

@@ -34,7 +34,7 @@ STOP_TIMEOUT = 35.0  # a little more than gunicorn gives its own workers
 PORT_TIMEOUT = 3.0  # the web processes of a supervisor that was killed need a moment to leave
 LOOK_EVERY = 0.5
 
-_LOGINS = ("database_url", "service_database_url", "worker_database_url")
+_LOGINS = ("database_url", "service_database_url", "worker_database_url", "maintenance_database_url")
 
 
 class LoginUrls(Protocol):
@@ -45,6 +45,9 @@ class LoginUrls(Protocol):
 
     @property
     def worker(self) -> str: ...
+
+    @property
+    def maintenance(self) -> str: ...
 
 
 class ServeError(Exception):
@@ -92,8 +95,10 @@ def prepare_database(admin_url: str, settings: Settings) -> LoginUrls:
     """Migrate, make the roles, load the demo tenant on the first start; returns the logins to run with."""
     from database.provision import provision
     from operations.demo import load_demo
+    from operations.pg_cron import register
 
     logins = provision(admin_url, settings)
+    register(admin_url, settings)
     load_demo(logins.service, settings)
     return logins
 
@@ -182,11 +187,11 @@ class Supervisor:
             self._database_pause.started()
         logins = self._prepare(admin_url, settings)
         environment = _environment(settings)
-        for name, variable, login in (
-            ("web", "SERVICE_DATABASE_URL", logins.service),
-            ("worker", "WORKER_DATABASE_URL", logins.worker),
+        for name, own_logins in (
+            ("web", {"SERVICE_DATABASE_URL": logins.service}),
+            ("worker", {"WORKER_DATABASE_URL": logins.worker, "MAINTENANCE_DATABASE_URL": logins.maintenance}),
         ):
-            own = {**environment, variable: login}
+            own = {**environment, **own_logins}
             each = ServiceProcess(name, self._commands[name], own, ROOT, settings.logs / f"{name}.log")
             each.limit_log()
             self._processes.append(each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,21 +49,18 @@ class Operations(Repository):
 
     queries = load("operations")
 
-    def begin_run(self, task: str, every: timedelta) -> str | None:
-        """Claim a run of a task; None where it is neither asked for nor due, or another runner has it."""
-        row = self.connection.maybe(self.queries.begin_run, task=task, every=every)
-        return None if row is None else str(row["id"])
+    def clock(self) -> datetime:
+        """The database's clock."""
+        moment: datetime = self.connection.one(self.queries.clock)["moment"]
+        return moment
 
-    def end_run(self, run_id: str, error_message: str | None) -> None:
-        """Note how a run ended."""
-        self.connection.execute(self.queries.end_run, run_id=run_id, error_message=error_message)
+    def tasks_on_pg_cron(self) -> set[str]:
+        """The tasks that pg_cron keeps the schedule of."""
+        return {row["task"] for row in self.connection.many(self.queries.tasks_on_pg_cron)}
 
-    def attach_archived_partition(self, name: str) -> None:
-        """Bring a month of events back from the archive, with its rows.
-
-        :param name: such as `events_y2025m01`.
-        """
-        self.connection.execute(self.queries.attach_archived_partition, name=name)
+    def is_waiting(self, task: str, due_since: datetime) -> bool:
+        """Whether nobody runs a task that was asked for, is due since then, or was left unfinished."""
+        return bool(self.connection.one(self.queries.is_waiting, task=task, due_since=due_since)["is_waiting"])
 
     def request_run(self, task: str) -> Row:
         """Have the worker do a task now; a request that still waits is given again.

@@ -17,7 +17,10 @@ BEGIN
             ('authenticated_users', 'NOLOGIN NOINHERIT'),
             -- logins of the web processes and of the background worker: powerless by themselves
             ('ccb_service', 'LOGIN NOINHERIT'),
-            ('ccb_worker', 'LOGIN NOINHERIT')
+            ('ccb_worker', 'LOGIN NOINHERIT'),
+            -- login of the worker's maintenance, which becomes the owner: ALTER TABLE … DETACH PARTITION … CONCURRENTLY
+            -- runs in no function, so no definer can do it for a powerless login
+            ('ccb_maintainer', 'LOGIN NOINHERIT')
         ) AS roles (name, attributes)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
@@ -40,6 +43,7 @@ BEGIN
             ('ccb_owner', current_user::text),
             ('ccb_definer', 'ccb_owner'),
             ('ccb_observer', 'ccb_owner'),
+            ('ccb_owner', 'ccb_maintainer'),
             ('authenticated_users', 'ccb_service'),
             ('authenticated_users', 'ccb_worker')
         ) AS memberships (granted, member)
@@ -59,7 +63,7 @@ $$;
 
 DO $$
 BEGIN
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ccb_service, ccb_worker', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ccb_service, ccb_worker, ccb_maintainer', current_database());
     EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO ccb_owner', current_database());
     GRANT USAGE, CREATE ON SCHEMA public TO ccb_owner, ccb_definer, ccb_observer;
     GRANT USAGE ON SCHEMA public TO ccb_service, ccb_worker, authenticated_users;
@@ -93,3 +97,12 @@ ALTER ROLE ccb_service SET plan_cache_mode = force_generic_plan;
 ALTER ROLE ccb_worker SET idle_in_transaction_session_timeout = '60s';
 ALTER ROLE ccb_worker SET timezone = 'UTC';
 ALTER ROLE ccb_worker SET jit = off;
+-- A runner that is gone lets go of its task within seconds, in the middle of a long statement too.
+ALTER ROLE ccb_worker SET client_connection_check_interval = '2s';
+ALTER ROLE ccb_worker SET tcp_keepalives_idle = '10s';
+ALTER ROLE ccb_worker SET tcp_keepalives_interval = '5s';
+ALTER ROLE ccb_worker SET tcp_keepalives_count = 3;
+ALTER ROLE ccb_maintainer SET client_connection_check_interval = '2s';
+ALTER ROLE ccb_maintainer SET tcp_keepalives_idle = '10s';
+ALTER ROLE ccb_maintainer SET tcp_keepalives_interval = '5s';
+ALTER ROLE ccb_maintainer SET tcp_keepalives_count = 3;

@@ -651,6 +651,7 @@ CREATE TABLE maintenance_runs (
     error_message text,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     requested_by uuid,
+    runner character varying(50),
     CONSTRAINT pk_maintenance_runs PRIMARY KEY (id),
     CONSTRAINT fk_maintenance_runs_users FOREIGN KEY (requested_by) REFERENCES users(id),
     CONSTRAINT ck_maintenance_runs_outcome CHECK (((outcome)::text = ANY ((ARRAY['requested'::character varying, 'running'::character varying, 'succeeded'::character varying, 'failed'::character varying])::text[]))),
@@ -669,11 +670,16 @@ CREATE POLICY maintenance_runs_definer_insert ON maintenance_runs AS PERMISSIVE 
 CREATE POLICY maintenance_runs_definer_update ON maintenance_runs AS PERMISSIVE FOR UPDATE TO ccb_definer
     USING (((outcome)::text = 'requested'::text))
     WITH CHECK (((outcome)::text = 'requested'::text));
+CREATE POLICY maintenance_runs_retention_delete ON maintenance_runs AS PERMISSIVE FOR DELETE TO ccb_owner
+    USING ((created_at < (CURRENT_TIMESTAMP - '30 days'::interval)));
+CREATE POLICY maintenance_runs_retention_select ON maintenance_runs AS PERMISSIVE FOR SELECT TO ccb_owner
+    USING (true);
 CREATE POLICY maintenance_runs_worker ON maintenance_runs AS PERMISSIVE FOR ALL TO ccb_worker
     USING (true)
     WITH CHECK (true);
 GRANT INSERT, SELECT, UPDATE ON maintenance_runs TO ccb_definer;
 GRANT INSERT, SELECT, UPDATE ON maintenance_runs TO ccb_worker;
+COMMENT ON COLUMN maintenance_runs.runner IS 'worker or pg_cron.';
 
 CREATE TABLE metrics (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1706,52 +1712,68 @@ GRANT EXECUTE ON FUNCTION answer_invitation(text,text) TO authenticated_users;
 ALTER FUNCTION answer_invitation(text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION answer_invitation(text,text) IS 'The caller takes up or declines what was mailed to their address. Gives accepted, declined, or why not: unknown, of another, answered, expired, void.';
 
-CREATE OR REPLACE FUNCTION public.archive_old_partitions(keep interval DEFAULT '1 year'::interval)
+CREATE OR REPLACE FUNCTION public.archivable_months(keep interval, brought_back_too boolean DEFAULT false, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS SETOF regclass
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    SELECT partition FROM partition_ranges('events')
+    WHERE is_month AND upper_bound <= date_trunc('month', date_trunc('day', moment) - keep)
+      AND (brought_back_too OR NOT is_brought_back(partition))
+    ORDER BY lower_bound
+$function$;
+GRANT EXECUTE ON FUNCTION archivable_months(interval,boolean,timestamp with time zone) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.archive_old_partitions(keep interval DEFAULT '1 year'::interval, brought_back_too boolean DEFAULT false)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
- SET "TimeZone" TO 'UTC'
  SET lock_timeout TO '2s'
 AS $function$
 DECLARE
     old regclass;
 BEGIN
-    FOR old IN
-        SELECT partition FROM partition_ranges('events') WHERE is_month AND upper_bound <= date_trunc('month', CURRENT_DATE - keep)
-    LOOP
+    PERFORM lock_maintenance('partitions');
+    FOR old IN SELECT archivable_months(keep, brought_back_too) LOOP
+        PERFORM lock_for_partitions('events');
         EXECUTE format('ALTER TABLE events DETACH PARTITION %s', old);
-        EXECUTE format('ALTER TABLE %s SET SCHEMA archive', old);
+        PERFORM shelve_month((SELECT relname::text FROM pg_class WHERE oid = old));
         RAISE NOTICE 'Archived partition: %', old;
     END LOOP;
     PERFORM cover_gaps('events');
 END
 $function$;
-GRANT EXECUTE ON FUNCTION archive_old_partitions(interval) TO ccb_worker;
+GRANT EXECUTE ON FUNCTION archive_old_partitions(interval,boolean) TO ccb_worker;
+COMMENT ON FUNCTION archive_old_partitions(interval,boolean) IS 'Moves months of events to the schema archive; one that was brought back only where that is asked for.';
+
+CREATE OR REPLACE FUNCTION public.ask_for_maintenance(task text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+BEGIN
+    INSERT INTO maintenance_runs (task, outcome, started_at) VALUES ($1, 'requested', NULL)
+    ON CONFLICT (task) WHERE outcome = 'requested' DO NOTHING;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION ask_for_maintenance(text) TO ccb_worker;
+COMMENT ON FUNCTION ask_for_maintenance(text) IS 'How pg_cron has the worker do what takes more than the database.';
 
 CREATE OR REPLACE FUNCTION public.attach_archived_partition(name text)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
- SET "TimeZone" TO 'UTC'
  SET lock_timeout TO '2s'
 AS $function$
-DECLARE
-    month timestamptz := to_timestamp(substring(name FROM '^events_y([0-9]{4}m[0-9]{2})$'), 'YYYY"m"MM');
 BEGIN
-    IF month IS NULL OR to_regclass(format('archive.%I', name)) IS NULL THEN
-        RAISE EXCEPTION 'there is no archived partition %', name USING ERRCODE = 'undefined_table';
-    END IF;
-    PERFORM create_month_partition('events', month);
-    EXECUTE format('ALTER TABLE events DETACH PARTITION %I', name);
-    EXECUTE format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', name);
-    EXECUTE format('ALTER TABLE archive.%I NO FORCE ROW LEVEL SECURITY', name);
-    EXECUTE format('INSERT INTO archive.%1$I SELECT * FROM public.%1$I', name);
-    SET CONSTRAINTS ALL IMMEDIATE; -- a table whose deferred checks wait cannot be attached
-    EXECUTE format('DROP TABLE public.%I', name);
-    EXECUTE format('ALTER TABLE archive.%I SET SCHEMA public', name);
-    PERFORM attach_range('events', name, month, month + interval '1 month');
+    PERFORM lock_maintenance('partitions');
+    PERFORM prepare_archived_month(name);
+    PERFORM bring_back_month(name);
 END
 $function$;
 GRANT EXECUTE ON FUNCTION attach_archived_partition(text) TO ccb_worker;
@@ -1855,6 +1877,38 @@ GRANT EXECUTE ON FUNCTION begin_login(text,text,text) TO ccb_service;
 ALTER FUNCTION begin_login(text,text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION begin_login(text,text,text) IS 'Counts an attempt against the account and the address; gives what the password is compared with, or how long to wait.';
 
+CREATE OR REPLACE FUNCTION public.begin_maintenance(task text, due_since timestamp with time zone, runner text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    is_due boolean;
+    run_id uuid;
+BEGIN
+    IF NOT pg_try_advisory_lock(maintenance_key($1)) THEN
+        RETURN NULL;
+    END IF;
+    is_due := $2 IS NULL OR maintenance_is_due($1, $2);
+    UPDATE maintenance_runs SET outcome = 'failed', ended_at = clock_timestamp(),
+        error_message = 'The runner was interrupted: it ended without a report.'
+    WHERE task = $1 AND outcome = 'running';
+    is_due := is_due OR FOUND; -- what it left is taken up at once
+    UPDATE maintenance_runs SET outcome = 'running', started_at = clock_timestamp(), runner = $3
+    WHERE task = $1 AND outcome = 'requested' RETURNING id INTO run_id;
+    IF run_id IS NULL AND is_due THEN
+        INSERT INTO maintenance_runs (task, started_at, runner) VALUES ($1, clock_timestamp(), $3) RETURNING id INTO run_id;
+    END IF;
+    IF run_id IS NULL THEN
+        PERFORM pg_advisory_unlock(maintenance_key($1));
+    END IF;
+    RETURN run_id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION begin_maintenance(text,timestamp with time zone,text) TO ccb_worker;
+COMMENT ON FUNCTION begin_maintenance(text,timestamp with time zone,text) IS 'Claims a run for this connection, and closes what a runner left that is gone; NULL where it is not due (due_since NULL: it always is) or another has it.';
+
 CREATE OR REPLACE FUNCTION public.begin_password_check()
  RETURNS TABLE(password_hash text, wait_seconds integer)
  LANGUAGE plpgsql
@@ -1923,6 +1977,38 @@ CREATE OR REPLACE FUNCTION public.bookkeeping_columns(table_name text)
  IMMUTABLE PARALLEL SAFE
 RETURN CASE table_name WHEN 'users'::text THEN ARRAY['last_login_at'::text] WHEN 'organizations'::text THEN ARRAY['usage_stats'::text] WHEN 'api_keys'::text THEN ARRAY['last_used_at'::text] WHEN 'integrations'::text THEN ARRAY['last_execution_at'::text] WHEN 'integration_templates'::text THEN ARRAY['usage_count'::text] WHEN 'webhooks'::text THEN ARRAY['last_success_at'::text, 'last_failure_at'::text, 'failure_count'::text, 'disabled_at'::text, 'disabled_reason'::text, 'failing_since'::text] WHEN 'schedules'::text THEN ARRAY['next_run_at'::text] WHEN 'workflow_executions'::text THEN ARRAY['progress'::text, 'run_after'::text, 'lease_token'::text, 'lease_expires_at'::text, 'attempt'::text] ELSE '{}'::text[] END;
 GRANT EXECUTE ON FUNCTION bookkeeping_columns(text) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.bound_filler(parent regclass, filler regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM attach_range(parent, name_filler(parent, filler, lower_bound, upper_bound), lower_bound, upper_bound);
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION public.bring_back_month(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+DECLARE
+    month timestamptz := to_timestamp(substring(name FROM '^events_y([0-9]{4}m[0-9]{2})$'), 'YYYY"m"MM');
+BEGIN
+    IF month IS NULL OR to_regclass(format('archive.%I', name)) IS NULL THEN
+        RAISE EXCEPTION 'there is no archived partition %', name USING ERRCODE = 'undefined_table';
+    END IF;
+    IF to_regclass(format('public.%I', name)) IS NOT NULL THEN
+        RAISE EXCEPTION '% is there already', name USING ERRCODE = 'duplicate_table';
+    END IF;
+    EXECUTE format('ALTER TABLE archive.%I SET SCHEMA public', name);
+    PERFORM place_month('events', name, month, month + interval '1 month');
+    EXECUTE format('ALTER TABLE %I DROP CONSTRAINT IF EXISTS ck_archived_month', name);
+    EXECUTE format('COMMENT ON TABLE %I IS %L', name, 'Brought back from the archive.');
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION public.change_password(known_hash text, new_hash text)
  RETURNS boolean
@@ -2222,50 +2308,53 @@ GRANT EXECUTE ON FUNCTION claim_mail(integer,integer) TO ccb_worker;
 ALTER FUNCTION claim_mail(integer,integer) OWNER TO ccb_definer;
 COMMENT ON FUNCTION claim_mail(integer,integer) IS 'Messages to send now, each with a new lease; those that concern nobody are put away.';
 
-CREATE OR REPLACE FUNCTION public.cleanup_mail(keep interval DEFAULT '7 days'::interval)
- RETURNS void
+CREATE OR REPLACE FUNCTION public.cleanup_mail(keep interval DEFAULT '7 days'::interval, batch integer DEFAULT NULL::integer)
+ RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+DECLARE
+    row_count bigint;
 BEGIN
-    DELETE FROM mail_messages WHERE ended_at < clock_timestamp() - keep;
+    DELETE FROM mail_messages WHERE id IN (SELECT id FROM mail_messages WHERE ended_at < clock_timestamp() - keep LIMIT batch);
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN row_count;
 END
 $function$;
-GRANT EXECUTE ON FUNCTION cleanup_mail(interval) TO ccb_worker;
-ALTER FUNCTION cleanup_mail(interval) OWNER TO ccb_definer;
+GRANT EXECUTE ON FUNCTION cleanup_mail(interval,integer) TO ccb_worker;
+ALTER FUNCTION cleanup_mail(interval,integer) OWNER TO ccb_definer;
+COMMENT ON FUNCTION cleanup_mail(interval,integer) IS 'Mail that was sent or given up, so much at a time (NULL for all); gives how much went.';
 
 CREATE OR REPLACE FUNCTION public.cleanup_old_data(keep_webhook_deliveries interval DEFAULT '90 days'::interval, keep_integration_executions interval DEFAULT '6 mons'::interval, keep_sessions interval DEFAULT '7 days'::interval, keep_audit_logs interval DEFAULT '7 years'::interval)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
- SET "TimeZone" TO 'UTC'
  SET lock_timeout TO '2s'
 AS $function$
 DECLARE
     kept record;
     expired regclass;
 BEGIN
+    -- rows first: what locks writers out comes last, when little is left to do
+    PERFORM delete_expired('user_sessions', keep_sessions), delete_expired('user_tokens', keep_sessions),
+        delete_expired('idempotency_keys', '0'), delete_expired('rate_limits', '0'), delete_expired('login_throttles', '1 day'),
+        delete_expired('maintenance_runs', '90 days');
+    PERFORM lock_maintenance('partitions');
     FOR kept IN SELECT * FROM (VALUES
-        ('webhook_deliveries'::regclass, CURRENT_DATE - keep_webhook_deliveries),
-        ('integration_executions'::regclass, CURRENT_DATE - keep_integration_executions),
-        ('audit_logs'::regclass, CURRENT_DATE - keep_audit_logs)
-    ) AS tables (parent, expiry)
+        ('webhook_deliveries', keep_webhook_deliveries),
+        ('integration_executions', keep_integration_executions),
+        ('audit_logs', keep_audit_logs)
+    ) AS tables (name, keep)
     LOOP
-        FOR expired IN SELECT partition FROM partition_ranges(kept.parent) WHERE is_month AND upper_bound <= kept.expiry LOOP
+        FOR expired IN SELECT expired_months(kept.name::regclass, kept.keep) LOOP
+            PERFORM lock_for_partitions(kept.name::regclass);
             EXECUTE format('DROP TABLE %s', expired);
         END LOOP;
-        PERFORM cover_gaps(kept.parent);
+        PERFORM cover_gaps(kept.name::regclass);
+        PERFORM delete_expired(kept.name, kept.keep);
     END LOOP;
-    DELETE FROM webhook_deliveries WHERE created_at < CURRENT_DATE - keep_webhook_deliveries;
-    DELETE FROM integration_executions WHERE started_at < CURRENT_DATE - keep_integration_executions;
-    DELETE FROM audit_logs WHERE created_at < CURRENT_DATE - keep_audit_logs;
-    DELETE FROM user_sessions WHERE expires_at < CURRENT_TIMESTAMP - keep_sessions;
-    DELETE FROM idempotency_keys WHERE expires_at < CURRENT_TIMESTAMP;
-    DELETE FROM user_tokens WHERE expires_at < CURRENT_TIMESTAMP - keep_sessions;
-    DELETE FROM rate_limits WHERE arrival_at < CURRENT_TIMESTAMP;
-    DELETE FROM login_throttles WHERE updated_at < CURRENT_TIMESTAMP - INTERVAL '1 day';
     RAISE NOTICE 'Cleanup completed at %', CURRENT_TIMESTAMP;
 END
 $function$;
@@ -2658,37 +2747,30 @@ CREATE OR REPLACE FUNCTION public.cover_gaps(parent regclass)
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
-    filler record;
     gap record;
-    is_empty boolean;
+    beside record;
+    name text;
 BEGIN
-    IF NOT EXISTS (
-        SELECT FROM (
-            SELECT upper_bound, lead(lower_bound, 1, 'infinity') OVER (ORDER BY lower_bound) AS next_bound,
-                row_number() OVER (ORDER BY lower_bound) AS place, lower_bound
-            FROM partition_ranges(parent)
-        ) AS covered WHERE upper_bound < next_bound OR place = 1 AND lower_bound > '-infinity'
-    ) AND EXISTS (SELECT FROM partition_ranges(parent)) THEN
-        RETURN;
-    END IF;
-    FOR filler IN SELECT * FROM partition_ranges(parent) WHERE NOT is_month LOOP
-        EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, filler.partition);
-        EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', filler.partition);
-        EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', filler.partition) INTO is_empty;
-        IF is_empty THEN
-            EXECUTE format('DROP TABLE %s', filler.partition);
-        ELSE
-            PERFORM attach_range(parent, filler.partition::text, filler.lower_bound, filler.upper_bound);
-        END IF;
-    END LOOP;
     FOR gap IN
-        SELECT coalesce(lag(upper_bound) OVER (ORDER BY lower_bound), '-infinity') AS lower_bound, lower_bound AS upper_bound
-        FROM (SELECT lower_bound, upper_bound FROM partition_ranges(parent) UNION ALL SELECT 'infinity', 'infinity') AS covered
+        SELECT * FROM (
+            SELECT coalesce(lag(upper_bound) OVER (ORDER BY lower_bound), '-infinity') AS lower_bound, lower_bound AS upper_bound
+            FROM (SELECT lower_bound, upper_bound FROM partition_ranges(parent) UNION ALL SELECT 'infinity', 'infinity') AS covered
+        ) AS gaps WHERE gaps.lower_bound < gaps.upper_bound
     LOOP
-        IF gap.lower_bound < gap.upper_bound THEN
-            EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
-                filler_name(parent, gap.lower_bound, gap.upper_bound), parent);
-            PERFORM attach_range(parent, filler_name(parent, gap.lower_bound, gap.upper_bound), gap.lower_bound, gap.upper_bound);
+        SELECT partition, least(ranges.lower_bound, gap.lower_bound) AS lower_bound,
+            greatest(ranges.upper_bound, gap.upper_bound) AS upper_bound
+        INTO beside FROM partition_ranges(parent) AS ranges
+        WHERE NOT is_month AND (ranges.upper_bound = gap.lower_bound OR ranges.lower_bound = gap.upper_bound)
+          AND pg_relation_size(partition) <= 1048576
+        ORDER BY ranges.lower_bound LIMIT 1;
+        IF FOUND THEN
+            PERFORM lock_for_partitions(parent);
+            EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, beside.partition);
+            PERFORM bound_filler(parent, beside.partition, beside.lower_bound, beside.upper_bound);
+        ELSE
+            name := filler_name(parent, gap.lower_bound, gap.upper_bound);
+            EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', name, parent);
+            PERFORM attach_range(parent, name, gap.lower_bound, gap.upper_bound);
         END IF;
     END LOOP;
 END
@@ -2704,42 +2786,40 @@ AS $function$
 DECLARE
     starts timestamptz := date_trunc('month', month);
     ends timestamptz := date_trunc('month', month) + interval '1 month';
-    time_column text;
-    child text;
-    rest text;
-    filler record;
-    side record;
-    is_empty boolean;
+    child text := (SELECT relname FROM pg_class WHERE oid = parent) || to_char(starts, '"_y"YYYY"m"MM');
 BEGIN
-    SELECT * INTO filler FROM partition_ranges(parent) WHERE lower_bound <= starts AND upper_bound >= ends;
-    IF filler.is_month THEN
+    IF EXISTS (SELECT FROM partition_ranges(parent) WHERE is_month AND lower_bound = starts) THEN
         RETURN false;
     END IF;
-    SELECT attname INTO time_column FROM pg_partitioned_table
-    JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0] WHERE partrelid = parent;
-    child := (SELECT relname FROM pg_class WHERE oid = parent) || to_char(starts, '"_y"YYYY"m"MM');
-
-    EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, filler.partition);
-    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', filler.partition);
-    EXECUTE format('ALTER TABLE %s RENAME TO %I', filler.partition, child || '_filler');
-    EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
-    EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE %3$I >= %4$L AND %3$I < %5$L',
-        child, child || '_filler', time_column, starts, ends);
-    PERFORM attach_range(parent, child, starts, ends);
-    FOR side IN SELECT * FROM (VALUES (filler.lower_bound, starts), (ends, filler.upper_bound)) AS sides (lower_bound, upper_bound)
-        WHERE lower_bound < upper_bound
-    LOOP
-        rest := filler_name(parent, side.lower_bound, side.upper_bound);
-        EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', rest, parent);
-        EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE %3$I >= %4$L AND %3$I < %5$L',
-            rest, child || '_filler', time_column, side.lower_bound, side.upper_bound);
-        PERFORM attach_range(parent, rest, side.lower_bound, side.upper_bound);
-    END LOOP;
-    EXECUTE format('DROP TABLE %I', child || '_filler');
+    -- with its indexes, which need not be made under the lock
+    EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)', child, parent);
+    PERFORM place_month(parent, child, starts, ends);
     RETURN true;
 END
 $function$;
 GRANT EXECUTE ON FUNCTION create_month_partition(regclass,timestamp with time zone) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.create_next_partition(months_ahead integer DEFAULT 3, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+DECLARE
+    missing record;
+BEGIN
+    PERFORM lock_maintenance('partitions');
+    SELECT * INTO missing FROM missing_months(months_ahead, moment) LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    PERFORM create_month_partition(missing.parent, missing.month);
+    RETURN 1;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION create_next_partition(integer,timestamp with time zone) TO ccb_worker;
+COMMENT ON FUNCTION create_next_partition(integer,timestamp with time zone) IS 'The nearest missing month, in a transaction of its own so that locks are short; NULL when none is missing.';
 
 CREATE OR REPLACE FUNCTION public.create_organization(name text, slug text, description text, settings jsonb)
  RETURNS SETOF organizations
@@ -2768,22 +2848,16 @@ CREATE OR REPLACE FUNCTION public.create_partitions(months_ahead integer DEFAULT
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
- SET "TimeZone" TO 'UTC'
  SET lock_timeout TO '2s'
 AS $function$
 DECLARE
-    parent regclass;
+    missing record;
     created integer := 0;
 BEGIN
-    FOR parent IN
-        SELECT partrelid::regclass FROM pg_partitioned_table JOIN pg_class ON oid = partrelid
-        WHERE relnamespace = 'public'::regnamespace ORDER BY relname
-    LOOP
-        FOR ahead IN 0..months_ahead LOOP
-            IF create_month_partition(parent, CURRENT_TIMESTAMP + make_interval(months => ahead)) THEN
-                created := created + 1;
-            END IF;
-        END LOOP;
+    PERFORM lock_maintenance('partitions');
+    FOR missing IN SELECT * FROM missing_months(months_ahead) LOOP
+        PERFORM create_month_partition(missing.parent, missing.month);
+        created := created + 1;
     END LOOP;
     RETURN created;
 END
@@ -2844,6 +2918,51 @@ CREATE OR REPLACE FUNCTION public.current_user_id()
 RETURN (NULLIF(current_setting('app.current_user_id'::text, true), ''::text))::uuid;
 GRANT EXECUTE ON FUNCTION current_user_id() TO PUBLIC;
 COMMENT ON FUNCTION current_user_id() IS 'The acting user; NULL where the context was forgotten.';
+
+CREATE OR REPLACE FUNCTION public.delete_expired(subject text, keep interval, batch integer DEFAULT NULL::integer, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    expiry timestamptz := retention_limit(keep, moment);
+    row_count bigint;
+BEGIN
+    CASE subject
+        WHEN 'webhook_deliveries' THEN
+            DELETE FROM webhook_deliveries WHERE created_at < expiry AND (id, created_at) IN (
+                SELECT id, created_at FROM webhook_deliveries WHERE created_at < expiry LIMIT batch);
+        WHEN 'integration_executions' THEN
+            DELETE FROM integration_executions WHERE started_at < expiry AND (id, started_at) IN (
+                SELECT id, started_at FROM integration_executions WHERE started_at < expiry LIMIT batch);
+        WHEN 'audit_logs' THEN
+            DELETE FROM audit_logs WHERE created_at < expiry AND (id, created_at) IN (
+                SELECT id, created_at FROM audit_logs WHERE created_at < expiry LIMIT batch);
+        WHEN 'user_sessions' THEN
+            DELETE FROM user_sessions WHERE id IN (SELECT id FROM user_sessions WHERE expires_at < moment - keep LIMIT batch);
+        WHEN 'user_tokens' THEN
+            DELETE FROM user_tokens WHERE token_hash IN (SELECT token_hash FROM user_tokens WHERE expires_at < moment - keep LIMIT batch);
+        WHEN 'idempotency_keys' THEN
+            DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM idempotency_keys WHERE expires_at < moment - keep LIMIT batch));
+        WHEN 'rate_limits' THEN
+            DELETE FROM rate_limits WHERE ctid = ANY (ARRAY(SELECT ctid FROM rate_limits WHERE arrival_at < moment - keep LIMIT batch));
+        WHEN 'login_throttles' THEN
+            DELETE FROM login_throttles WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM login_throttles WHERE updated_at < moment - keep LIMIT batch));
+        WHEN 'maintenance_runs' THEN
+            DELETE FROM maintenance_runs WHERE id IN (
+                SELECT id FROM maintenance_runs WHERE created_at < moment - keep AND ended_at IS NOT NULL LIMIT batch);
+        ELSE
+            RAISE EXCEPTION 'nothing expires in %', subject USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+    GET DIAGNOSTICS row_count = ROW_COUNT;
+    RETURN row_count;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION delete_expired(text,interval,integer,timestamp with time zone) TO ccb_worker;
+COMMENT ON FUNCTION delete_expired(text,interval,integer,timestamp with time zone) IS 'Rows of a table that are kept for no longer, so many at a time (NULL for all); gives how many went.';
 
 CREATE OR REPLACE FUNCTION public.delivery_queue()
  RETURNS TABLE(due bigint, oldest double precision)
@@ -2954,6 +3073,24 @@ $function$;
 ALTER FUNCTION due_webhooks(uuid,integer,integer,integer) OWNER TO ccb_definer;
 COMMENT ON FUNCTION due_webhooks(uuid,integer,integer,integer) IS 'What a claim goes round; a step for each webhook that has anything waiting.';
 
+CREATE OR REPLACE FUNCTION public.end_maintenance(run_id uuid, row_count bigint, error_message text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+DECLARE
+    ended text;
+BEGIN
+    UPDATE maintenance_runs SET ended_at = clock_timestamp(), row_count = $2, error_message = $3,
+        outcome = CASE WHEN $3 IS NULL THEN 'succeeded' ELSE 'failed' END
+    WHERE id = $1 RETURNING task INTO ended;
+    PERFORM pg_advisory_unlock(maintenance_key(ended));
+END
+$function$;
+GRANT EXECUTE ON FUNCTION end_maintenance(uuid,bigint,text) TO ccb_worker;
+COMMENT ON FUNCTION end_maintenance(uuid,bigint,text) IS 'Notes how a run of this connection ended, with what went wrong if anything did.';
+
 CREATE OR REPLACE FUNCTION public.end_sessions(user_id uuid, kept_session_id uuid)
  RETURNS void
  LANGUAGE plpgsql
@@ -3028,6 +3165,16 @@ $function$;
 GRANT EXECUTE ON FUNCTION expect_operator(text) TO authenticated_users, ccb_observer, ccb_owner;
 ALTER FUNCTION expect_operator(text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION expect_operator(text) IS 'Refuses whoever is neither an operator with this permission nor logged in as the administrator.';
+
+CREATE OR REPLACE FUNCTION public.expired_months(parent regclass, keep interval, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS SETOF regclass
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    SELECT partition FROM partition_ranges(parent) WHERE is_month AND upper_bound <= retention_limit(keep, moment) ORDER BY lower_bound
+$function$;
+GRANT EXECUTE ON FUNCTION expired_months(regclass,interval,timestamp with time zone) TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION public.extend_delivery_leases(ids uuid[], lease_tokens uuid[], lease_seconds double precision)
  RETURNS SETOF uuid
@@ -3270,6 +3417,27 @@ RETURN ARRAY(SELECT ((interpolated.sorted)[(below.low + 1)] + (((interpolated.so
 GRANT EXECUTE ON FUNCTION interpolated(numeric[],numeric[]) TO PUBLIC;
 COMMENT ON FUNCTION interpolated(numeric[],numeric[]) IS 'Percentiles of sorted values; shares are between 0 and 1.';
 
+CREATE OR REPLACE FUNCTION public.is_brought_back(partition regclass)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+RETURN COALESCE((obj_description((partition)::oid, 'pg_class'::name) = 'Brought back from the archive.'::text), false);
+GRANT EXECUTE ON FUNCTION is_brought_back(regclass) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.is_pg_cron_running()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_cron launcher');
+END
+$function$;
+GRANT EXECUTE ON FUNCTION is_pg_cron_running() TO ccb_worker;
+ALTER FUNCTION is_pg_cron_running() OWNER TO ccb_observer;
+
 CREATE OR REPLACE FUNCTION public.is_webhook_filter(filter text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -3341,6 +3509,29 @@ RETURN ((current_user_id() IS NOT NULL) AND ((current_permissions() IS NULL) OR 
 GRANT EXECUTE ON FUNCTION key_permits(text) TO PUBLIC;
 COMMENT ON FUNCTION key_permits(text) IS 'Whether the credential itself lets the permission through; the member''s role is asked elsewhere.';
 
+CREATE OR REPLACE FUNCTION public.lock_for_partitions(parent regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    referenced regclass;
+BEGIN
+    FOR referenced IN SELECT DISTINCT confrelid FROM pg_constraint WHERE conrelid = parent AND contype = 'f' ORDER BY confrelid LOOP
+        EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', referenced);
+    END LOOP;
+    EXECUTE format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', parent);
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION public.lock_maintenance(task text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    SELECT pg_advisory_xact_lock(maintenance_key(task))
+$function$;
+
 CREATE OR REPLACE FUNCTION public.lock_usage(organization_ids uuid[], template_ids text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3367,6 +3558,76 @@ $function$;
 GRANT EXECUTE ON FUNCTION lock_usage(uuid[],text[]) TO authenticated_users;
 ALTER FUNCTION lock_usage(uuid[],text[]) OWNER TO ccb_definer;
 COMMENT ON FUNCTION lock_usage(uuid[],text[]) IS 'Locks those of these templates and organizations that the caller may know of; NULL is the one that is meant when none is named.';
+
+CREATE OR REPLACE FUNCTION public.maintenance_is_due(task text, due_since timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    succeeded_at timestamptz;
+    failures bigint;
+    failed_at timestamptz;
+BEGIN
+    IF EXISTS (SELECT FROM maintenance_runs AS runs WHERE runs.task = $1 AND runs.outcome = 'requested') THEN
+        RETURN true;
+    END IF;
+    SELECT started_at INTO succeeded_at FROM maintenance_runs AS runs
+    WHERE runs.task = $1 AND runs.outcome = 'succeeded' ORDER BY started_at DESC LIMIT 1;
+    IF succeeded_at >= due_since THEN
+        RETURN false;
+    END IF;
+    SELECT count(*), max(ended_at) INTO failures, failed_at FROM maintenance_runs AS runs
+    WHERE runs.task = $1 AND runs.outcome = 'failed' AND runs.started_at > coalesce(succeeded_at, '-infinity');
+    RETURN failures = 0 OR failed_at + interval '1 minute' * 2 ^ least(failures - 1, 6) <= clock_timestamp();
+END
+$function$;
+GRANT EXECUTE ON FUNCTION maintenance_is_due(text,timestamp with time zone) TO ccb_worker;
+COMMENT ON FUNCTION maintenance_is_due(text,timestamp with time zone) IS 'Whether a task should run that is due since then.';
+
+CREATE OR REPLACE FUNCTION public.maintenance_is_waiting(task text, due_since timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN pg_try_advisory_xact_lock(maintenance_key($1)) AND (maintenance_is_due($1, $2)
+        OR EXISTS (SELECT FROM maintenance_runs AS runs WHERE runs.task = $1 AND runs.outcome = 'running'));
+END
+$function$;
+GRANT EXECUTE ON FUNCTION maintenance_is_waiting(text,timestamp with time zone) TO ccb_worker;
+
+CREATE OR REPLACE FUNCTION public.maintenance_key(task text)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended(('maintenance '::text || task), (0)::bigint);
+GRANT EXECUTE ON FUNCTION maintenance_key(text) TO PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.maintenance_step(task text, number integer, months_ahead integer)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    CASE task
+        WHEN 'create-partitions' THEN
+            RETURN create_next_partition(months_ahead);
+        WHEN 'refresh-views' THEN
+            IF number > 0 THEN
+                RETURN NULL;
+            END IF;
+            PERFORM refresh_materialized_views();
+            RETURN 2;
+        WHEN 'cleanup-mail' THEN
+            RETURN nullif(cleanup_mail(batch => 5000), 0);
+        ELSE
+            RAISE EXCEPTION 'no task of the database is named %', task USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION maintenance_step(text,integer,integer) TO ccb_worker;
+COMMENT ON FUNCTION maintenance_step(text,integer,integer) IS 'The next step of a task, the first being 0: how much it did, or NULL when nothing was left.';
 
 CREATE OR REPLACE FUNCTION public.member_organizations(permission text)
  RETURNS SETOF uuid
@@ -3471,6 +3732,25 @@ $function$;
 GRANT EXECUTE ON FUNCTION metric_buckets(text,uuid,uuid,jsonb,timestamp with time zone,timestamp with time zone,interval,text[],numeric[],integer) TO authenticated_users;
 ALTER FUNCTION metric_buckets(text,uuid,uuid,jsonb,timestamp with time zone,timestamp with time zone,interval,text[],numeric[],integer) OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.missing_months(months_ahead integer, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS TABLE(parent regclass, month timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    SELECT pg_class.oid::regclass, months.month
+    FROM pg_partitioned_table JOIN pg_class ON pg_class.oid = partrelid
+    CROSS JOIN LATERAL (
+        SELECT date_trunc('month', moment) + make_interval(months => number) AS month FROM generate_series(0, months_ahead) AS number
+    ) AS months
+    WHERE relnamespace = 'public'::regnamespace
+      AND NOT EXISTS (SELECT FROM partition_ranges(partrelid) WHERE is_month AND lower_bound = months.month)
+    ORDER BY months.month, relname
+$function$;
+GRANT EXECUTE ON FUNCTION missing_months(integer,timestamp with time zone) TO PUBLIC;
+COMMENT ON FUNCTION missing_months(integer,timestamp with time zone) IS 'Months, this one and those ahead, that no partition of their own holds; the nearest first.';
+
 CREATE OR REPLACE FUNCTION public.move_workflow_steps()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3493,6 +3773,21 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION move_workflow_steps() TO PUBLIC;
 COMMENT ON FUNCTION move_workflow_steps() IS 'Cancels and retries the steps of an execution along with it.';
+
+CREATE OR REPLACE FUNCTION public.name_filler(parent regclass, filler regclass, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    name text := filler_name(parent, lower_bound, upper_bound);
+BEGIN
+    IF to_regclass(quote_ident(name)) IS DISTINCT FROM filler THEN
+        EXECUTE format('ALTER TABLE %s RENAME TO %I', filler, name);
+    END IF;
+    RETURN name;
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION public.newest_migration()
  RETURNS integer
@@ -3783,6 +4078,70 @@ $function$;
 GRANT EXECUTE ON FUNCTION pin_workflow_version() TO ccb_owner;
 ALTER FUNCTION pin_workflow_version() OWNER TO ccb_definer;
 COMMENT ON FUNCTION pin_workflow_version() IS 'An execution that names a workflow and no version runs the present one.';
+
+CREATE OR REPLACE FUNCTION public.place_month(parent regclass, child text, starts timestamp with time zone, ends timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+DECLARE
+    move CONSTANT text := 'WITH moved AS (DELETE FROM %1$s WHERE %2$I >= %3$L AND %2$I < %4$L RETURNING *)'
+        ' INSERT INTO %5$I SELECT * FROM moved';
+    time_column text;
+    filler record;
+    rest text;
+BEGIN
+    PERFORM lock_for_partitions(parent);
+    SELECT * INTO filler FROM partition_ranges(parent) WHERE lower_bound <= starts AND upper_bound >= ends AND NOT is_month;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'no filler covers the month of %', child USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    SELECT attname INTO time_column FROM pg_partitioned_table
+    JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0] WHERE partrelid = parent;
+    EXECUTE format('ALTER TABLE %s DETACH PARTITION %s', parent, filler.partition);
+    EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', filler.partition);
+    EXECUTE format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', child);
+    EXECUTE format(move, filler.partition, time_column, starts, ends, child);
+    SET CONSTRAINTS ALL IMMEDIATE; -- a table whose deferred checks wait cannot be attached
+    PERFORM attach_range(parent, child, starts, ends);
+    IF filler.lower_bound < starts AND ends < filler.upper_bound THEN
+        PERFORM name_filler(parent, filler.partition, filler.lower_bound, starts); -- its present name may be the other's
+        rest := filler_name(parent, ends, filler.upper_bound);
+        EXECUTE format('CREATE TABLE %I (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', rest, parent);
+        EXECUTE format(move, filler.partition, time_column, ends, filler.upper_bound, rest);
+        PERFORM attach_range(parent, rest, ends, filler.upper_bound);
+    END IF;
+    IF filler.lower_bound < starts THEN
+        PERFORM bound_filler(parent, filler.partition, filler.lower_bound, starts);
+    ELSIF ends < filler.upper_bound THEN
+        PERFORM bound_filler(parent, filler.partition, ends, filler.upper_bound);
+    ELSE
+        EXECUTE format('DROP TABLE %s', filler.partition);
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION place_month(regclass,text,timestamp with time zone,timestamp with time zone) IS 'Attaches a table as the partition of a month, with the rows that a filler held for it.';
+
+CREATE OR REPLACE FUNCTION public.prepare_archived_month(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+DECLARE
+    month timestamptz := to_timestamp(substring(name FROM '^events_y([0-9]{4}m[0-9]{2})$'), 'YYYY"m"MM');
+    archived regclass := to_regclass(format('archive.%I', name));
+BEGIN
+    IF month IS NULL OR archived IS NULL THEN
+        RAISE EXCEPTION 'there is no archived partition %', name USING ERRCODE = 'undefined_table';
+    END IF;
+    -- whatever it was archived with: nobody may write to it meanwhile
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS ck_archived_month', archived);
+    EXECUTE format('ALTER TABLE %s ADD CONSTRAINT ck_archived_month CHECK (created_at IS NOT NULL AND created_at >= %L AND created_at < %L)',
+        archived, month, month + interval '1 month');
+END
+$function$;
 
 CREATE OR REPLACE FUNCTION public.queue_invitation(invitation_id uuid, secret bytea)
  RETURNS integer
@@ -4639,12 +4998,61 @@ GRANT EXECUTE ON FUNCTION reset_password(text,text,text) TO ccb_service;
 ALTER FUNCTION reset_password(text,text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION reset_password(text,text,text) IS 'Uses a token up; every session ends.';
 
+CREATE OR REPLACE FUNCTION public.retention_limit(keep interval, moment timestamp with time zone DEFAULT CURRENT_TIMESTAMP)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+RETURN (date_trunc('day'::text, moment) - keep);
+GRANT EXECUTE ON FUNCTION retention_limit(interval,timestamp with time zone) TO PUBLIC;
+COMMENT ON FUNCTION retention_limit(interval,timestamp with time zone) IS 'What is older goes: whole days, in UTC.';
+
 CREATE OR REPLACE FUNCTION public.role_rank(role text)
  RETURNS integer
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN array_position(ARRAY['viewer'::text, 'developer'::text, 'admin'::text, 'owner'::text], role);
 GRANT EXECUTE ON FUNCTION role_rank(text) TO PUBLIC;
+
+CREATE OR REPLACE PROCEDURE public.run_maintenance(IN task text, IN months_ahead integer DEFAULT 3)
+ LANGUAGE plpgsql
+AS $procedure$
+DECLARE
+    run_id uuid := public.begin_maintenance(task, NULL, 'pg_cron');
+    number integer := 0;
+    refusals integer := 0;
+    done bigint := 0;
+    total bigint := 0;
+    fault text;
+BEGIN
+    COMMIT;
+    WHILE run_id IS NOT NULL AND done IS NOT NULL AND fault IS NULL LOOP
+        BEGIN
+            done := public.maintenance_step(task, number, months_ahead);
+            total := total + coalesce(done, 0);
+            number := number + 1;
+            refusals := 0;
+        EXCEPTION
+            WHEN lock_not_available OR deadlock_detected THEN
+                refusals := refusals + 1;
+                fault := CASE WHEN refusals >= 30 THEN SQLERRM END;
+            WHEN OTHERS THEN
+                fault := SQLERRM;
+        END;
+        COMMIT;
+        IF refusals > 0 AND fault IS NULL THEN
+            PERFORM pg_sleep(least(5, 0.1 * 2 ^ refusals));
+            COMMIT;
+        END IF;
+    END LOOP;
+    IF run_id IS NOT NULL THEN
+        PERFORM public.end_maintenance(run_id, total, fault);
+    END IF;
+END
+$procedure$;
+GRANT EXECUTE ON FUNCTION run_maintenance(text,integer) TO ccb_worker;
+COMMENT ON FUNCTION run_maintenance(text,integer) IS 'A run of a task by pg_cron: its row is there whatever becomes of it.';
 
 CREATE OR REPLACE FUNCTION public.search_integrations(query text)
  RETURNS SETOF uuid
@@ -4816,6 +5224,33 @@ $function$;
 GRANT EXECUTE ON FUNCTION settle_workflow_execution() TO PUBLIC;
 COMMENT ON FUNCTION settle_workflow_execution() IS 'Clears lease and requests when an execution moves on.';
 
+CREATE OR REPLACE FUNCTION public.shelve_month(name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    EXECUTE format('COMMENT ON TABLE public.%I IS NULL', name);
+    EXECUTE format('ALTER TABLE public.%I SET SCHEMA archive', name);
+END
+$function$;
+
+CREATE OR REPLACE FUNCTION public.stranded_months(parent regclass)
+ RETURNS TABLE(name text, lower_bound timestamp with time zone, upper_bound timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET "TimeZone" TO 'UTC'
+AS $function$
+    SELECT relname::text, months.month, months.month + interval '1 month'
+    FROM pg_class
+    CROSS JOIN LATERAL (SELECT to_timestamp(substring(relname FROM '_y([0-9]{4}m[0-9]{2})$'), 'YYYY"m"MM') AS month) AS months
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT relispartition
+      AND relname = (SELECT named.relname FROM pg_class AS named WHERE named.oid = parent) || to_char(months.month, '"_y"YYYY"m"MM')
+    ORDER BY months.month
+$function$;
+GRANT EXECUTE ON FUNCTION stranded_months(regclass) TO PUBLIC;
+
 CREATE OR REPLACE FUNCTION public.table_digest(relation regclass)
  RETURNS TABLE(row_count bigint, digest text)
  LANGUAGE plpgsql
@@ -4875,6 +5310,23 @@ BEGIN
 END
 $function$;
 ALTER FUNCTION take_request(text,integer) OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.tasks_on_pg_cron()
+ RETURNS SETOF text
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'cron' AND has_schema_privilege(oid, 'USAGE'))
+        AND to_regclass('cron.job') IS NOT NULL AND is_pg_cron_running()
+    THEN
+        RETURN QUERY EXECUTE 'SELECT jobname::text FROM cron.job WHERE active AND database = current_database() AND username = current_user';
+    END IF;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION tasks_on_pg_cron() TO ccb_worker;
+COMMENT ON FUNCTION tasks_on_pg_cron() IS 'What pg_cron runs on its schedule, so that the worker leaves it alone.';
 
 CREATE OR REPLACE FUNCTION public.tell_of_ended_session()
  RETURNS trigger
@@ -5356,7 +5808,8 @@ CREATE VIEW maintenance_run_listings WITH (security_barrier=true) AS
             WHEN 'requested'::text THEN 1
             WHEN 'running'::text THEN 2
             ELSE 3
-        END AS version
+        END AS version,
+    runner
    FROM maintenance_runs
   WHERE ( SELECT (operator_permits('operations:read'::text) OR operator_permits('operations:run'::text)));
 GRANT SELECT ON maintenance_run_listings TO authenticated_users;

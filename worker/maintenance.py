@@ -1,78 +1,89 @@
-"""Maintenance on schedule, where pg_cron does not do it (ruling 22): one runner at a time, every run a row."""
+"""Maintenance by the clock, where pg_cron does not do it (ruling 22)."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import threading
-from dataclasses import dataclass
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
-import psycopg
+from cronsim import CronSim
 
-from database import Nobody, Pool, Query, transaction
-from errors import DomainError
+from config import Settings
+from database import Nobody, Pool, transaction
+from operations.maintenance import TASKS, Task, run_task
 from repositories.operations import Operations
 from worker.context import Context, Periodic
 
 LOOK_EVERY = 5.0  # seconds
-
-logger = logging.getLogger("ccb.maintenance")
-
-
-@dataclass(frozen=True)
-class Task:
-    """A procedure and how often it is due; its name is also pg_cron's."""
-
-    name: str
-    query: Query
-    every: timedelta
-    cron: str
+#: What pg_cron has not done by then is taken over: its server may be unable to connect to itself.
+PG_CRON_MAY_TAKE = timedelta(minutes=10)
 
 
-TASKS = (
-    Task("create-partitions", Operations.queries.create_partitions, timedelta(hours=6), "0 */6 * * *"),
-    Task("refresh-views", Operations.queries.refresh_materialized_views, timedelta(minutes=15), "*/15 * * * *"),
-    Task("cleanup-old-data", Operations.queries.cleanup_old_data, timedelta(days=1), "0 2 * * *"),
-    Task("cleanup-mail", Operations.queries.cleanup_mail, timedelta(days=1), "15 2 * * *"),
-    Task("archive-old-partitions", Operations.queries.archive_old_partitions, timedelta(days=1), "30 2 * * *"),
-)
-
-
-def begin(context: Context) -> Periodic:
+def begin(context: Context) -> Maintenance:
     """The kind of work that this is."""
-    return Periodic.in_thread(context, "maintenance", Maintenance(context.pool).run_due, LOOK_EVERY)
+    return Maintenance(context)
 
 
 class Maintenance:
-    """Runs what is due, whichever of many workers comes first."""
+    """Every task on a thread of its own, so that none waits for one that takes long."""
 
-    def __init__(self, pool: Pool) -> None:
+    name = "maintenance"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def run(self) -> None:
+        """Look after all tasks until asked to stop, and let those that run come to an end of their own."""
+        context = self._context
+        loop, schedule = asyncio.get_running_loop(), Schedule(context.pool, context.settings)
+        threads = ThreadPoolExecutor(len(TASKS), "maintenance")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for task in TASKS:
+
+                    def look(task: Task = task) -> asyncio.Future[bool]:
+                        return loop.run_in_executor(threads, schedule.run_if_due, task, context.stop.in_threads)
+
+                    group.create_task(Periodic(context, task.name, look, LOOK_EVERY).run())
+        finally:
+            threads.shutdown(wait=False)
+
+
+class Schedule:
+    """When tasks are due, and who runs them: whichever of many workers comes first.
+
+    :param pool: to look with; a task runs on connections of its own.
+    """
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
         self._identity = Nobody(pool)
+        self._settings = settings
 
     def run_due(self, stop: threading.Event) -> list[str]:
-        """Run each task whose last run is longer ago than its period.
+        """Run all that is due, one after the other; gives the names of the tasks that were run here."""
+        return [task.name for task in TASKS if self.run_if_due(task, stop)]
 
-        :return: the names of the tasks that this worker ran.
+    def run_if_due(self, task: Task, stop: threading.Event) -> bool:
+        """Run a task if it was asked for or its time has come; gives whether it was run here.
+
         :raises errors.Unavailable: the database is away.
+        :raises psycopg.Error: it went away meanwhile.
         """
-        ran = []
-        for task in TASKS:
-            if stop.is_set():
-                break
-            with transaction(self._identity) as connection:
-                run_id = Operations(connection).begin_run(task.name, task.every)
-            if run_id is not None:
-                self._run(task, run_id)
-                ran.append(task.name)
-        return ran
+        if stop.is_set():
+            return False
+        with transaction(Nobody(self._identity.pool)) as connection:
+            operations = Operations(connection)
+            moment = operations.clock()
+            if task.name in operations.tasks_on_pg_cron():
+                moment -= PG_CRON_MAY_TAKE
+            due_since = last_due(task.cron, moment)
+            is_waiting = operations.is_waiting(task.name, due_since)
+        return is_waiting and run_task(task, due_since, self._settings, stop)
 
-    def _run(self, task: Task, run_id: str) -> None:
-        fault = None
-        try:
-            with transaction(self._identity) as connection:
-                connection.execute(task.query)
-        except (DomainError, psycopg.Error) as error:
-            fault = str(error)
-            logger.warning("%s failed: %s", task.name, error)
-        with transaction(self._identity) as connection:
-            Operations(connection).end_run(run_id, fault)
+
+def last_due(cron: str, moment: datetime) -> datetime:
+    """When an expression was last due, in UTC."""
+    # searched from the minute after, because the moment itself counts
+    after = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return next(CronSim(cron, after, reverse=True))

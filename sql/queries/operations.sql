@@ -1,61 +1,45 @@
--- Maintenance: each procedure callable once, by the command line, the worker or pg_cron.
+-- Maintenance: what the worker runs. Steps of partitions that need the owner are in partitions.sql.
 
--- name: create_partitions :one
--- This month and the months ahead, so that rows find their partition.
-SELECT create_partitions() AS created
+-- name: create_next_partition :one
+-- This month and the months ahead, one at a time so that locks are short.
+SELECT create_next_partition(%(months_ahead)s) AS created
+
+-- name: step :one
+-- Of a task that the database does by itself.
+SELECT maintenance_step(%(task)s, %(number)s, %(months_ahead)s) AS done
+
+-- name: delete_expired :one
+-- Retention, a batch at a time.
+SELECT delete_expired(%(subject)s, %(keep)s::interval, %(batch)s, %(moment)s) AS row_count
 
 -- name: cleanup_old_data :exec
--- Retention, with the document's limits.
-SELECT cleanup_old_data()
-
--- name: cleanup_mail :exec
--- What was sent or given up a week ago.
-SELECT cleanup_mail()
-
--- name: refresh_materialized_views :exec
--- Statistics, every quarter of an hour.
-SELECT refresh_materialized_views()
+-- Where nobody can detach months beside writers: in one transaction.
+SELECT cleanup_old_data(%(keep_webhook_deliveries)s::interval, %(keep_integration_executions)s::interval,
+    %(keep_sessions)s::interval, %(keep_audit_logs)s::interval)
 
 -- name: archive_old_partitions :exec
--- Months of events that ended a year ago.
-SELECT archive_old_partitions()
+-- The same for months of events.
+SELECT archive_old_partitions(%(keep)s::interval)
 
--- name: attach_archived_partition :exec
--- Brings one back.
-SELECT attach_archived_partition(%(name)s)
+-- name: clock :one
+-- What is due goes by one clock, however many machines look.
+SELECT clock_timestamp() AS moment
 
--- name: begin_run :maybe
--- One runner at a time: the row is the claim. What was asked for comes first; otherwise a run is due when its period is
--- over, when it failed, or when nobody ended it within an hour.
-WITH free AS (
-    SELECT FROM (SELECT pg_try_advisory_xact_lock(hashtextextended('maintenance ' || %(task)s, 0)) AS is_mine) AS lock
-    WHERE is_mine AND NOT EXISTS (
-        SELECT FROM maintenance_runs
-        WHERE task = %(task)s AND outcome = 'running' AND started_at > CURRENT_TIMESTAMP - interval '1 hour'
-    )
-), asked AS (
-    UPDATE maintenance_runs SET outcome = 'running', started_at = CURRENT_TIMESTAMP
-    WHERE task = %(task)s AND outcome = 'requested' AND EXISTS (SELECT FROM free)
-    RETURNING id
-), due AS (
-    INSERT INTO maintenance_runs (task)
-    SELECT %(task)s::text FROM free
-    WHERE NOT EXISTS (SELECT FROM asked) AND NOT EXISTS (
-        SELECT FROM maintenance_runs
-        WHERE task = %(task)s AND (
-            outcome = 'succeeded' AND started_at > CURRENT_TIMESTAMP - %(every)s::interval
-            OR outcome = 'failed' AND ended_at > CURRENT_TIMESTAMP - least(%(every)s::interval, interval '1 minute')
-        )
-    )
-    RETURNING id
-)
-SELECT id FROM asked UNION ALL SELECT id FROM due
+-- name: tasks_on_pg_cron :many
+-- What the worker leaves alone.
+SELECT task FROM tasks_on_pg_cron() AS task
+
+-- name: is_waiting :one
+-- Whether it is worth claiming.
+SELECT maintenance_is_waiting(%(task)s, %(due_since)s) AS is_waiting
+
+-- name: begin_run :one
+-- One runner at a time: the connection's lock is the claim. NULL where it is not due, or another has it.
+SELECT begin_maintenance(%(task)s, %(due_since)s, 'worker') AS run_id
 
 -- name: end_run :exec
 -- With what went wrong, if anything did.
-UPDATE maintenance_runs SET ended_at = clock_timestamp(), error_message = %(error_message)s,
-    outcome = CASE WHEN %(error_message)s::text IS NULL THEN 'succeeded' ELSE 'failed' END
-WHERE id = %(run_id)s
+SELECT end_maintenance(%(run_id)s, %(row_count)s, %(error_message)s)
 
 -- What operators ask. The functions refuse whoever is none, and are the administrator's too, on the command line.
 
