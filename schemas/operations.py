@@ -195,6 +195,10 @@ class MaintenanceRun(Schema):
     error_message = fields.String(
         allow_none=True, metadata=described("What went wrong.", "The database did not answer in time.")
     )
+    runner = fields.String(
+        allow_none=True,
+        metadata=described("Who ran it: worker or pg_cron; null before it begins.", "worker"),
+    )
     version = version("Raised when it begins and when it ends.")
 
 

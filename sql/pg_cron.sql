@@ -9,7 +9,7 @@ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') AND to_regpro
 GRANT USAGE ON SCHEMA cron TO ccb_worker
 
 -- name: register
--- Adds a job or changes it; one that was made inactive by hand becomes active.
+-- Adds a job or changes it. One that was made inactive by hand stays so, and the worker does the task.
 SELECT cron.schedule_in_database($1::text, $2::text,
     CASE WHEN $3::boolean THEN format('CALL public.run_maintenance(%L, %s)', $1::text, $4::integer)
         ELSE format('SELECT public.ask_for_maintenance(%L)', $1::text) END,

@@ -54,7 +54,8 @@ class Databases:
     def clone(self) -> Database:
         """A database of its own, as it is after the migrations."""
         name = self._create(self._template)
-        logins = LoginUrls(*(make_conninfo(url, dbname=name) for url in (self._logins.service, self._logins.worker)))
+        urls = (self._logins.service, self._logins.worker, self._logins.maintenance)
+        logins = LoginUrls(*(make_conninfo(url, dbname=name) for url in urls))
         return Database(name, self.admin_url(name), logins, self)
 
     def drop(self, name: str) -> None:
@@ -95,6 +96,7 @@ class Database:
     def settings(self, **overrides: object) -> Settings:
         """Settings of a process on this database."""
         logins = {"service_database_url": self.logins.service, "worker_database_url": self.logins.worker}
+        logins |= {"maintenance_database_url": self.logins.maintenance}
         return self.databases.settings(**{**logins, **overrides})
 
     def admin(self) -> psycopg.Connection[dict[str, Any]]:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -87,13 +88,16 @@ class GivenServer:
 
 
 class OwnServer:
-    """A server in a temporary directory, reachable by its Unix socket without a password."""
+    """A server in a temporary directory, reachable by its Unix socket without a password.
 
-    def __init__(self, installation: Installation) -> None:
+    :param settings: beside those of the tests' server.
+    """
+
+    def __init__(self, installation: Installation, **settings: str) -> None:
         account = server_account()
         self.installation = within_reach(installation, account)
         self.version = installation.version
-        self._server = _Postgresql(self.installation, account)
+        self._server = _Postgresql(self.installation, account, {**SETTINGS, **settings})
 
     @property
     def url(self) -> str:
@@ -115,11 +119,12 @@ class _Postgresql(Postgresql):
 
     DEFAULT_BOOT_TIMEOUT = 60.0
 
-    def __init__(self, installation: Installation, account: Account | None) -> None:
+    def __init__(self, installation: Installation, account: Account | None, settings: Mapping[str, str]) -> None:
         # /tmp rather than TMPDIR: the path of the socket must be short and open to the account.
         directory = tempfile.mkdtemp(prefix="postgresql-test-", dir="/tmp")
         self._account = account
         self._locale = installation.locale_arguments
+        self._settings = settings
         super().__init__(
             base_dir=directory,
             port=5432,
@@ -142,7 +147,7 @@ class _Postgresql(Postgresql):
             raise RuntimeError(f"initdb failed: {done.stderr}")
 
     def get_server_commandline(self) -> list[str]:
-        settings = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         sockets = str(Path(self.base_dir) / "tmp")
         return self._become(self.postgres, "-D", self.get_data_directory(), "-k", sockets, *settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -56,13 +57,14 @@ class Schedule:
     :param pool: to look with; a task runs on connections of its own.
     """
 
-    def __init__(self, pool: Pool, settings: Settings) -> None:
-        self._identity = Nobody(pool)
+    def __init__(self, pool: Pool, settings: Settings, tasks: Sequence[Task] = TASKS) -> None:
+        self._pool = pool
         self._settings = settings
+        self._tasks = tasks
 
     def run_due(self, stop: threading.Event) -> list[str]:
         """Run all that is due, one after the other; gives the names of the tasks that were run here."""
-        return [task.name for task in TASKS if self.run_if_due(task, stop)]
+        return [task.name for task in self._tasks if self.run_if_due(task, stop)]
 
     def run_if_due(self, task: Task, stop: threading.Event) -> bool:
         """Run a task if it was asked for or its time has come; gives whether it was run here.
@@ -72,7 +74,7 @@ class Schedule:
         """
         if stop.is_set():
             return False
-        with transaction(Nobody(self._identity.pool)) as connection:
+        with transaction(Nobody(self._pool)) as connection:
             operations = Operations(connection)
             moment = operations.clock()
             if task.name in operations.tasks_on_pg_cron():

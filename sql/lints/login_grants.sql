@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
 ) AS granted
 WHERE relation.relnamespace IN ('public'::regnamespace, 'archive'::regnamespace)
   AND relation.relkind IN ('r', 'p', 'v', 'm', 'S')
-  AND granted.grantee IN (0, 'ccb_service'::regrole, 'ccb_worker'::regrole)
+  AND granted.grantee IN (0, 'ccb_service'::regrole, 'ccb_worker'::regrole, 'ccb_maintainer'::regrole)
   AND NOT EXISTS (
       SELECT FROM exceptions
       WHERE exceptions.relation = relation.relname AND granted.grantee <> 0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
 from typing import Any
 
 import pytest
 
-from database import Nobody, Pool, transaction
-from repositories.operations import Operations
+from database import Pool
 from tests.conftest import Database
 from tests.service import PASSWORD, Client, Person, Service
+from worker.maintenance import Schedule
 
 ANY = {"If-Match": "*"}
 
@@ -67,10 +67,7 @@ def test_activity(module_database: Database) -> None:
         assert (answer["integrations_created"], answer["refreshed_at"]) == (0, None)
         pool = Pool(module_database.logins.worker, module_database.settings())
         pool.open()
-        with transaction(Nobody(pool)) as connection:
-            run_id = Operations(connection).begin_run("refresh-views", timedelta(0))
-            connection.execute(Operations.queries.refresh_materialized_views)
-            Operations(connection).end_run(str(run_id), None)
+        assert "refresh-views" in Schedule(pool, module_database.settings()).run_due(threading.Event())
         pool.close()
         answer = ann.get("/me/activity").json
         assert (answer["id"], answer["integrations_created"], answer["workflows_executed"]) == (ann.user_id, 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -11,9 +12,10 @@ import pytest
 
 from database import Pool
 from operations.accounts import set_permission
+from operations.maintenance import TASKS
 from repositories.operations import REPORTS, Operations
 from tests.service import Client, Person, Service
-from worker.maintenance import TASKS, Maintenance
+from worker.maintenance import Schedule
 
 
 @pytest.fixture
@@ -171,7 +173,8 @@ def test_maintenance_on_request(service: Service, operator: Person, ann: Person)
     pool = Pool(service.database.logins.worker, service.database.settings())
     pool.open()
     try:
-        Maintenance(pool).run_due(threading.Event())
+        schedule = Schedule(pool, service.database.settings(), [replace(task, cron="0 0 29 2 *") for task in TASKS])
+        schedule.run_due(threading.Event())
         asked = [operator.post("/operations/maintenance-runs", {"task": "cleanup-mail"}) for _ in range(2)]
         assert [answer.status for answer in asked] == [202, 202], asked[0].body
         assert asked[0].json == asked[1].json
@@ -179,12 +182,13 @@ def test_maintenance_on_request(service: Service, operator: Person, ann: Person)
         assert asked[0].json["requested_by"] == operator.user_id
         place = asked[0].headers["Location"].removeprefix("/api/v1")
         assert ann.get(place).status == 404
-        assert Maintenance(pool).run_due(threading.Event()) == ["cleanup-mail"]
-        assert Maintenance(pool).run_due(threading.Event()) == []
+        assert schedule.run_due(threading.Event()) == ["cleanup-mail"]
+        assert schedule.run_due(threading.Event()) == []
     finally:
         pool.close()
     done = operator.get(place)
     assert (done.json["outcome"], done.json["error_message"]) == ("succeeded", None)
+    assert (done.json["row_count"], done.json["runner"]) == (0, "worker")
     assert done.json["started_at"] <= done.json["ended_at"]
     assert done.etag != asked[0].etag
     listed = operator.get("/operations/maintenance-runs?task=cleanup-mail&outcome=succeeded").json["items"]

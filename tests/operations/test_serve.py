@@ -39,7 +39,9 @@ def prepare(admin_url, settings):
         connection.execute(os.environ.get("TEST_PREPARE", "SELECT 1"))
     (settings.data_dir / "demo.json").write_text(json.dumps({"api_key": "ccb_demo"}))
     (directory / "admin_url").write_text(admin_url)
-    return SimpleNamespace(service="postgresql://service", worker="postgresql://worker")
+    return SimpleNamespace(
+        service="postgresql://service", worker="postgresql://worker", maintenance="postgresql://maintenance"
+    )
 
 child = [sys.executable, str(directory / "child.py"), str(directory)]
 sys.exit(serve(Settings.from_environment(), prepare=prepare, web=[*child, "web"], worker=[*child, "worker"]))
@@ -181,9 +183,9 @@ def test_it_starts_everything_and_stops_it_in_order(service: Service):
 def test_each_process_is_given_its_own_login_and_no_other(service: Service):
     service.start_and_wait(SMTP_URL="smtp://mail.example")
     web, worker = service.given("web"), service.given("worker")
-    logins = ("DATABASE_URL", "SERVICE_DATABASE_URL", "WORKER_DATABASE_URL")
-    assert [web.get(name) for name in logins] == [None, "postgresql://service", None]
-    assert [worker.get(name) for name in logins] == [None, None, "postgresql://worker"]
+    logins = ("DATABASE_URL", "SERVICE_DATABASE_URL", "WORKER_DATABASE_URL", "MAINTENANCE_DATABASE_URL")
+    assert [web.get(name) for name in logins] == [None, "postgresql://service", None, None]
+    assert [worker.get(name) for name in logins] == [None, None, "postgresql://worker", "postgresql://maintenance"]
     assert web["SMTP_URL"] == worker["SMTP_URL"] == "smtp://mail.example"
     kept = service.data_dir / "secrets.json"
     assert kept.stat().st_mode & 0o777 == 0o600

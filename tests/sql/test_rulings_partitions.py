@@ -271,7 +271,9 @@ def test_ruling_20_archive(clock: Clock) -> None:
         assert clock.places("events", old, month(-13)) == [name] * (2 + arrived)
         assert clock.admin.execute("SELECT to_regclass(%s) AS name", [f"archive.{name}"]).fetchone() == {"name": None}
         clock.assert_nothing_is_refused()
-        clock.run("archive_old_partitions()")
+        clock.run("archive_old_partitions()")  # what was brought back stays, unless it is asked for
+        assert clock.places("events", old, month(-13)) == [name] * (2 + arrived)
+        clock.run("archive_old_partitions(brought_back_too => true)")
         assert clock.admin.execute(f"SELECT count(*) FROM archive.{name}").fetchone() == {"count": 2 + arrived}
     clock.assert_nothing_is_refused()
 

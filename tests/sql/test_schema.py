@@ -68,6 +68,7 @@ BY_SERVICE = {
 }
 BY_OWNER = {
     "accounts.set_active", "accounts.set_operator_permission", "backups.record", "operations.maintenance_runs",
+    "operations.create_next_partition",
 }  # fmt: skip
 
 _numbers = itertools.count(1)
@@ -124,7 +125,7 @@ def _who(query: Query) -> str:
         return "administrator"
     if query.name in BY_SERVICE:
         return "service"
-    if query.name in BY_OWNER:
+    if query.name in BY_OWNER or query.name.startswith("partitions."):
         return "owner"
     if query.permission in ("operations:read", "operations:run") or query.name == "operations.list":
         return "user"
