@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from database import Row, load
-from errors import NotFound
+from errors import Conflict, NotFound
 from repositories.repository import Order, Repository
 
 
@@ -42,17 +42,20 @@ class ApiKeys(Repository):
         return self.change(self.queries.update, api_key_id=api_key_id, versions=versions, changes=changes)
 
     def rotate(self, api_key_id: object, *, overlap_seconds: int, key_hash: str, key_prefix: str) -> Row:
-        """A successor with the same name, reach and rate; the old key goes on for the overlap."""
+        """A successor with the same name, reach and rate; the old key goes on for the overlap.
+
+        :raises errors.Conflict: it has a successor already, which would be lost.
+        """
         old = self.get(api_key_id)
         copied = {name: old[name] for name in ("name", "organization_id", "permissions", "rate_limit", "expires_at")}
         successor = str(uuid.uuid4())
-        self.change(
-            self.queries.retire,
-            versions=None,
-            api_key_id=api_key_id,
-            rotated_to=successor,
-            overlap_seconds=overlap_seconds,
+        retired = self.connection.maybe(
+            self.queries.retire, api_key_id=api_key_id, rotated_to=successor, overlap_seconds=overlap_seconds
         )
+        if retired is None:
+            if self.get(api_key_id)["rotated_to"] is not None:
+                raise Conflict("It has been rotated already: rotate its successor.")
+            self._explain(self.queries.retire, None, {"api_key_id": api_key_id})
         return self.create(id=successor, key_hash=key_hash, key_prefix=key_prefix, **copied)
 
     def revoke(self, api_key_id: object, versions: list[int] | None) -> Row:

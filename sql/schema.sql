@@ -5533,7 +5533,8 @@ DECLARE
 BEGIN
     IF current_permissions() IS NOT NULL AND EXISTS (
         SELECT FROM unnest(within_own_reach.permissions) AS wanted
-        WHERE NOT current_permissions() && ARRAY[wanted, split_part(wanted, ':', 1) || ':*', '*']
+        WHERE NOT CASE WHEN wanted LIKE 'operations:%' THEN wanted = ANY (current_permissions())
+            ELSE current_permissions() && ARRAY[wanted, split_part(wanted, ':', 1) || ':*', '*'] END
     ) THEN
         RETURN false;
     END IF;

@@ -37,10 +37,10 @@ WHERE id = %(api_key_id)s AND deleted_at IS NULL
 RETURNING *
 
 -- name: retire :maybe api_keys:update
--- Its successor takes over; it goes on for the overlap, never longer than it would have.
+-- Its successor takes over; it goes on for the overlap, never longer than it would have. It has one successor.
 UPDATE api_key_listings SET rotated_to = %(rotated_to)s,
     expires_at = least(expires_at, CURRENT_TIMESTAMP + make_interval(secs => %(overlap_seconds)s))
-WHERE id = %(api_key_id)s AND deleted_at IS NULL
+WHERE id = %(api_key_id)s AND deleted_at IS NULL AND rotated_to IS NULL
 RETURNING *
 
 -- name: revoke :maybe api_keys:delete

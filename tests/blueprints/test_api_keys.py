@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -145,6 +146,22 @@ def test_a_key_makes_no_wider_key(ann: Person, wanted: list[str]) -> None:
     assert answer.code == "permission_denied"
 
 
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [(["*"], "operations:read"), (["*"], "operations:*"), (["api_keys:*", "operations:*"], "operations:read")],
+)
+def test_no_wildcard_hands_on_what_an_operator_may(service: Service, ann: Person, own: list[str], wanted: str) -> None:
+    with service.database.admin() as admin:
+        admin.execute("INSERT INTO user_permissions VALUES (%s, 'operations:read')", [ann.user_id])
+    key = create(ann, *own)
+    client = holder(ann, key)
+    assert client.post("/api-keys", {"name": "operator", "permissions": [wanted]}).code == "permission_denied"
+    answer = client.patch(f"/api-keys/{key['id']}", {"permissions": [*own, wanted]}, headers=ANY)
+    assert answer.code == "permission_denied"
+    named = holder(ann, create(ann, "api_keys:create", "api_keys:read", "operations:read"))
+    assert holder(ann, create(named, "operations:read")).get("/operations/table-sizes").status == 200
+
+
 def test_permissions_that_do_not_exist(ann: Person) -> None:
     for wanted in (["integrations:fly"], ["nonsense:*"], ["integrations"], ["**"], ["integrations:read", "x"]):
         answer = ann.post("/api-keys", {"name": "x", "permissions": wanted})
@@ -220,6 +237,17 @@ def test_rotation_never_makes_a_key_live_longer(ann: Person) -> None:
     new = ann.post(f"/api-keys/{old['id']}/rotate", {}).json
     assert new["expires_at"] == old["expires_at"]
     assert ann.get(f"/api-keys/{old['id']}").json["expires_at"] < "2999"
+
+
+def test_a_key_is_rotated_once(ann: Person) -> None:
+    old = create(ann, "*")
+    path = f"/api-keys/{old['id']}/rotate"
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: ann.post(path, {"overlap_seconds": 600}), range(4)))
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+    (new,) = [answer.json for answer in answers if answer.status == 201]
+    assert ann.get(f"/api-keys/{old['id']}").json["rotated_to"] == new["id"]
+    assert ann.post(f"/api-keys/{new['id']}/rotate", {}).status == 201
 
 
 def test_a_typo_is_refused_without_a_query(ann: Person) -> None:
