@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import Any
@@ -45,8 +46,10 @@ class Worker(GeventWorker):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop as soon as running requests allow."""
+        """Stop as soon as running requests allow: at once while the application is being loaded."""
         super().handle_exit(sig, frame)
+        if not self.booted:
+            sys.exit(0)
         gevent.get_hub().loop.run_callback_threadsafe(self._told_to_stop.set)
 
     def load_wsgi(self) -> None:

@@ -10,6 +10,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -224,6 +225,23 @@ def test_a_client_that_leaves_a_stream(served: Served) -> None:
     assert stream.getresponse().readline() == b"0\n"
     stream.close()
     eventually(lambda: served.log.read_text().count("the ticks were ended") > before, "the stream is ended")
+
+
+def test_a_worker_that_is_still_loading_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = tmp_path / "hold"
+    monkeypatch.setenv("TEST_HOLDS_UP_LOADING", str(hold))
+    slow = Served(Settings(read_timeout=PATIENCE, web_workers=2))
+    slow.application = "tests.web.slow_to_load:app"
+    with slow:
+        before = eventually(lambda: len(workers(slow)) == 2 and workers(slow), "two processes")
+        hold.touch()
+        os.kill(min(before), signal.SIGKILL)
+        eventually(lambda: workers(slow) - before, "another one takes its place")
+        began = time.monotonic()
+        slow.stop()
+        assert time.monotonic() - began < 10
 
 
 def test_a_worker_hears_that_it_is_to_stop_as_soon_as_it_exists(two_workers: Served) -> None:
