@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 from tests.web.served_application import app
 
 __all__ = ["app"]
 
-while os.path.exists(os.environ["TEST_HOLDS_UP_LOADING"]):
+while Path(os.environ["TEST_HOLDS_UP_LOADING"]).exists():
     threading.Event().wait(0.01)
