@@ -36,11 +36,18 @@ WHERE id = %(api_key_id)s AND deleted_at IS NULL
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 RETURNING *
 
--- name: retire :maybe api_keys:update
--- Its successor takes over; it goes on for the overlap, never longer than it would have. It has one successor.
-UPDATE api_key_listings SET rotated_to = %(rotated_to)s,
-    expires_at = least(expires_at, CURRENT_TIMESTAMP + make_interval(secs => %(overlap_seconds)s))
+-- name: succeed :maybe api_keys:update
+-- Names the successor, once: it takes the place of this one among the organization's keys.
+UPDATE api_key_listings SET rotated_to = %(rotated_to)s
 WHERE id = %(api_key_id)s AND deleted_at IS NULL AND rotated_to IS NULL
+RETURNING *
+
+-- name: retire :maybe api_keys:update
+-- It goes on for the overlap, never longer than it would have. After its successor was made: a key that rotates itself
+-- makes none that lives longer than it does.
+UPDATE api_key_listings
+SET expires_at = least(expires_at, CURRENT_TIMESTAMP + make_interval(secs => %(overlap_seconds)s))
+WHERE id = %(api_key_id)s AND deleted_at IS NULL
 RETURNING *
 
 -- name: revoke :maybe api_keys:delete
