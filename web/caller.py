@@ -77,8 +77,8 @@ def nobody() -> Identity:
 def known(view: View, who: Callable[[], Identity] = caller) -> View:
     """Have the caller known before `view` looks at the request.
 
-    A request that is refused before the database was asked is authenticated and counted all the same. A change that
-    a caller who is somebody may not make is recorded.
+    A request that is refused before the database was asked is authenticated and counted all the same. What a
+    caller who is somebody may not do is recorded.
 
     :param who: what tells the caller.
     """
