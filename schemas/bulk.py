@@ -118,9 +118,9 @@ def _optional(field: fields.Field[Any]) -> fields.Field[Any]:
 
 
 def _example(schema: type[Schema]) -> dict[str, Any]:
-    """A body without what refers to something else or may be null."""
+    """A body without what may be null, or refers to something else and can be left out."""
     return {
         name: field.metadata["example"]
         for name, field in schema._declared_fields.items()
-        if not name.endswith("_id") and not field.allow_none
+        if (field.required or not name.endswith("_id")) and not field.allow_none
     }

@@ -15,6 +15,7 @@ from tests.web.asking import (
     assert_problem,
     assert_refused,
     every,
+    has_body,
     is_list,
     prepare,
     private,
@@ -31,6 +32,7 @@ EMPTY = {
     "q": "no-such-word", "prefix": "no_such_metric", "metric_name": "no_such_metric", "event_type": "no.such",
     "labels": quote('{"no": "such"}'),
 }  # fmt: skip
+REFERENCES = {"/user_id", "/email", "/workflow_id", "/token"}
 PATHS = {each.path: each for each in OPERATIONS if each.method == "GET"}
 
 
@@ -65,6 +67,22 @@ def test_a_merge_patch_of_nothing_changes_nothing(operation: Operation, owner: P
     }
     problem = assert_problem(client.patch(call.path, {"nonsense": 1}, headers={"If-Match": "*"}), 422, call.path)
     assert [each["pointer"] for each in problem["errors"]] == ["/nonsense"]
+
+
+@every(has_body)
+def test_the_example_of_a_body_is_accepted(operation: Operation, owner: Person) -> None:
+    """But for what it refers to, which is not there."""
+    call = prepare(operation, owner)
+    example = operation.content["requestBody"]["content"]["application/json"]["example"]
+    client = call.client or owner.client
+    answer = client.call(operation.method, call.path, example, headers={"If-Match": "*"})
+    refused = [answer.json] if answer.status >= 300 else []
+    if answer.status == 207:
+        refused = [each["problem"] for each in answer.json["items"] if "problem" in each]
+    for problem in refused:
+        assert problem["status"] in (401, 404, 409, 422), problem
+        pointed = {each["pointer"] for each in problem.get("errors", [])}
+        assert problem["status"] != 422 or pointed & REFERENCES, problem
 
 
 # --- lists
