@@ -267,6 +267,33 @@ def test_memory_stays_what_it_is(lone: Service) -> None:
     assert most - before < 16 * 1024
 
 
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_memory_stays_what_it_is_with_large_rows(lone: Service, kind: str) -> None:
+    """150 results of a megabyte: as many rows as of small ones would be half a gigabyte and more."""
+    ann = lone.person()
+    integration = ann.integration()
+    with lone.database.admin() as admin:
+        admin.execute("SET session_replication_role = replica")  # no events of so much text, which are not asked for
+        admin.execute(
+            "INSERT INTO integration_executions"
+            " (organization_id, integration_id, trigger_type, status, result, started_at, completed_at)"
+            " SELECT %s, %s, 'manual', 'completed', jsonb_build_object('text', repeat('x', 1000000)), at, at"
+            " FROM generate_series(1, 150) AS number, LATERAL (SELECT now() - number * interval '1 s' AS at) AS moment",
+            [ann.personal_organization_id, integration["id"]],
+        )
+    process = _web_process(lone)
+    before, most, size = _resident(process), 0, 0
+    connection = http.client.HTTPConnection("127.0.0.1", lone.port, timeout=60)
+    connection.request("GET", f"{API}/integration-executions/export?format={kind}", headers=ann.client.headers)
+    answer = connection.getresponse()
+    while piece := answer.read1(1 << 20):
+        size, most = size + len(piece), max(most, _resident(process))
+    connection.close()
+    print(f"{size / 1e6:.0f} MB; resident {before / 1024:.0f} MB, at most {most / 1024:.0f} MB")
+    assert size > 150_000_000
+    assert most - before < 150 * 1024  # the first page, whose rows nobody knows: 20 MB, several times over
+
+
 def _web_process(service: Service) -> int:
     assert service._process is not None
     children = Path(f"/proc/{service._process.pid}/task/{service._process.pid}/children").read_text("ascii").split()
