@@ -16,7 +16,10 @@ from web.answers import add_headers
 access = logging.getLogger("ccb.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context: no version ff, no ids of zeros, nothing behind version 00 and anything behind later ones
+_TRACEPARENT = re.compile(
+    r"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
+)
 
 
 def register(app: Flask) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import errors
 from schemas.fields import EXAMPLE_ID
+from web.descriptions import describe, example_of
 from web.problems import CONTENT_TYPE, TYPE
 
 EVENT_STREAM = "text/event-stream"
@@ -139,11 +140,16 @@ def complete(
     if exporting:
         operation["responses"]["200"] = {"description": f"A line for each {answered}", "content": EXPORTED}
     _add_headers(operation["responses"], public=public, versioned=versioned, listing=listing)
+    for status in ("200", "201", "202", "207"):
+        content = operation["responses"].get(status, {}).get("content", {})
+        if "application/json" in content and answered in schemas:
+            content["application/json"]["example"] = example_of(answered, schemas)
+    operation["description"] = describe(method, operation, listing=listing)
 
 
 def answered_schema(seen: dict[str, Any]) -> str:
     """The name of the schema of the answer that means success."""
-    successes = [seen["responses"][status] for status in ("200", "201", "202") if status in seen["responses"]]
+    successes = [seen["responses"][status] for status in ("200", "201", "202", "207") if status in seen["responses"]]
     return next((_referenced(each) for each in successes if "application/json" in each.get("content", {})), "")
 
 

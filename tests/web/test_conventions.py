@@ -48,6 +48,11 @@ def test_the_service_gives_the_same_document(client: Client) -> None:
 @every()
 def test_operation_is_documented(operation: Operation) -> None:
     assert operation.content["summary"].endswith(".")
+    assert operation.content["description"].endswith(".")
+    if operation.answer:
+        example = operation.content["responses"][str(operation.status)]["content"]["application/json"]["example"]
+        assert example.keys() == operation.answer["properties"].keys()
+        assert faults(operation.answer, example) == []
     parameters = operation.content.get("parameters", []) + document()["paths"][f"/api/v1{operation.path}"].get(
         "parameters", []
     )
