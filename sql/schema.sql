@@ -3450,9 +3450,9 @@ BEGIN
     -- as PostgreSQL spells it, without the contents of its strings and names
     skeleton := regexp_replace(filter::jsonpath::text, '"(\\.|[^"\\])*"', '""', 'g');
     RETURN length(filter) <= 1000
-        AND skeleton !~ '\?|\*\*|,|like_regex'
-        AND NOT EXISTS (
-            SELECT FROM regexp_split_to_table(skeleton, '&&|\|\|') AS part WHERE part ~ '[$@].*[$@]')
+        AND skeleton !~ '\?|\*\*|,|like_regex|keyvalue'
+        AND (SELECT count(*) <= 20 AND NOT bool_or(part ~ '[$@].*[$@]')
+            FROM regexp_split_to_table(skeleton, '&&|\|\|') AS part)
         -- a predicate has one answer, whatever it is asked of; a path finds things or nothing
         AND (SELECT count(*) = 1 AND bool_and(jsonb_typeof(answer) IN ('boolean', 'null'))
             FROM jsonb_path_query('{}', filter::jsonpath, '{}', true) AS answer);
@@ -5458,6 +5458,9 @@ CREATE OR REPLACE FUNCTION public.webhook_filter_matches(filter text, payload js
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
+    IF filter LIKE '%keyvalue%' AND NOT is_webhook_filter(filter) THEN
+        RETURN false; -- let in before
+    END IF;
     RETURN coalesce(jsonb_path_match(payload, filter::jsonpath, '{}', true), false);
 EXCEPTION WHEN OTHERS THEN
     RETURN false; -- some faults (time zones of dates) are raised in spite of silence; a filter never fails the change
@@ -5485,13 +5488,17 @@ CREATE OR REPLACE FUNCTION public.webhook_retry_seconds(settings jsonb)
  IMMUTABLE
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+DECLARE
+    given CONSTANT jsonb := settings #> '{webhooks,retry_seconds}';
 BEGIN
-    RETURN coalesce(
-        CASE jsonb_typeof(settings #> '{webhooks,retry_seconds}') WHEN 'array' THEN (
-            SELECT array_agg(delay::integer ORDER BY place)
-            FROM jsonb_array_elements_text(settings #> '{webhooks,retry_seconds}') WITH ORDINALITY AS given (delay, place)
-        ) END,
-        '{0,5,300,1800,7200,18000,36000,50400,72000,86400}');
+    IF jsonb_typeof(given) = 'array' AND given <> '[]'
+        AND NOT jsonb_path_exists(given, 'strict $[*] ? (!(@.type() == "number" && @ >= 0 && @ <= 604800))')
+    THEN
+        RETURN (
+            SELECT array_agg(round(delay::numeric)::integer ORDER BY place)
+            FROM jsonb_array_elements_text(given) WITH ORDINALITY AS delays (delay, place));
+    END IF;
+    RETURN '{0,5,300,1800,7200,18000,36000,50400,72000,86400}';
 END
 $function$;
 GRANT EXECUTE ON FUNCTION webhook_retry_seconds(jsonb) TO PUBLIC;

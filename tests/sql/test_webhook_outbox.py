@@ -188,6 +188,9 @@ def test_filters(team: Team, admin: psycopg.Connection[Any], predicate: str) -> 
         '$.a like_regex "(a*)*b"',
         f"$.{'a' * 1000} == 1",
         "$.a == 1" + " && $.a == 1" * 90,
+        "$.a == 1" + " || $.a == 1" * 20,  # each goes over the payload once
+        "$" + ".keyvalue()" * 20 + " == 1",  # three to the power of twenty
+        "$ . keyvalue ( ) == 1",
     ],
 )
 def test_filters_that_are_not_let_in(team: Team, predicate: str) -> None:
@@ -196,8 +199,27 @@ def test_filters_that_are_not_let_in(team: Team, predicate: str) -> None:
     assert refusal.value.diag.constraint_name == "ck_webhooks_filter"
 
 
+def test_a_filter_that_was_let_in_before_costs_no_change_its_time(team: Team, admin: psycopg.Connection[Any]) -> None:
+    webhook = team.webhook("integration.updated")
+    admin.execute("ALTER TABLE webhooks DROP CONSTRAINT ck_webhooks_filter")
+    admin.execute("UPDATE webhooks SET filter = %s WHERE id = %s", ["$" + ".keyvalue()" * 40 + " == 1", webhook])
+    admin.execute("ALTER TABLE webhooks ADD CONSTRAINT ck_webhooks_filter"
+                  " CHECK (filter IS NULL OR is_webhook_filter(filter)) NOT VALID")  # fmt: skip
+    team.run(_RENAME, "Adyen", team.integration)
+    assert _queued(admin, webhook) == []
+
+
+def test_twenty_comparisons_of_a_large_payload_take_no_long(team: Team, admin: psycopg.Connection[Any]) -> None:
+    large = json.dumps({"data": [{f"k{n}": [1, 2, {"a": "x" * 20}]} for n in range(20_000)]})
+    predicate = " || ".join(["$.*.*.*.*.*.* == 1"] * 20)
+    admin.execute("SET statement_timeout = '5s'")
+    [row] = admin.execute("SELECT webhook_filter_matches(%s, %s) AS is_match", [predicate, large]).fetchall()
+    admin.execute("RESET statement_timeout")
+    assert row["is_match"] is False
+
+
 def test_names_and_strings_in_filters_are_free(team: Team) -> None:
-    for predicate in ('$."a?b,c**d" == 1', '$.a == "x $ y @ ? , ** like_regex \\" z"', '$.a == "x" && $.b == "&& $"'):
+    for predicate in ('$."keyvalue()" == "keyvalue"', '$."a?b,c**d" == 1', '$.a == "x $ y @ ? , ** like_regex \\" z"', '$.a == "x" && $.b == "&& $"'):
         team.webhook(filter=predicate)
 
 
@@ -263,6 +285,28 @@ def test_the_organizations_schedule_delays_the_first_attempt(team: Team, admin: 
     team.run(_RENAME, "Adyen", team.integration)
     [delivery] = _queued(admin, webhook)
     assert (delivery["run_after"] - delivery["created_at"]).total_seconds() == 60
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["[]", "{}", '"5"', '["5"]', "[0, null]", "[-1]", "[1e300]", "[0, [5]]", '[{"a": 1}]', "[true]", "[604801]", "5"],
+)
+def test_a_schedule_that_makes_no_sense_is_the_default(
+    team: Team, admin: psycopg.Connection[Any], schedule: str
+) -> None:
+    webhook = team.webhook("integration.updated")
+    settings = f'{{"webhooks": {{"retry_seconds": {schedule}}}}}'
+    admin.execute("UPDATE organizations SET settings = %s WHERE id = %s", [settings, team.id])
+    team.run(_RENAME, "Adyen", team.integration)
+    assert len(_queued(admin, webhook)) == 1
+    [row] = admin.execute("SELECT webhook_retry_seconds(%s) AS delays", [settings]).fetchall()
+    assert row["delays"] == [0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
+
+
+def test_delays_are_whole_seconds(admin: psycopg.Connection[Any]) -> None:
+    settings = '{"webhooks": {"retry_seconds": [0, 0.4, 2.5, 3e2]}}'
+    [row] = admin.execute("SELECT webhook_retry_seconds(%s) AS delays", [settings]).fetchall()
+    assert row["delays"] == [0, 0, 3, 300]
 
 
 def test_workers_are_told_once_a_transaction(team: Team, people: People, admin: psycopg.Connection[Any]) -> None:
