@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from schemas.fields import choice, described, identifier, json_object, moment, text, version
 from schemas.lists import export_of, filters
@@ -81,7 +82,15 @@ class Recovery(Schema):
     """Which deliveries to send again."""
 
     since = moment("Those queued at or after this moment; all when left out.")
-    until = moment("Those queued before this moment; all when left out.")
+    until = moment("Those queued before this moment, which is later than `since`; all when left out.")
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_order(self, data: dict[str, Any], **_: Any) -> None:
+        since, until = data.get("since"), data.get("until")
+        if since is not None and until is not None and until <= since:
+            raise ValidationError("Not later than `since`.", "until")
+        if since is not None and since > datetime.now(UTC):
+            raise ValidationError("Later than now: nothing was queued then.", "since")
 
 
 class Recovered(Schema):

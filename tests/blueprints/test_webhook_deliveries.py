@@ -121,11 +121,45 @@ def test_recover(ann: Person, service: Service) -> None:
     assert ann.post(f"/webhooks/{made['id']}/recover").json["recovered"] == 0
 
 
+@pytest.mark.parametrize(
+    ("window", "pointer"),
+    [
+        ({"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}, "/until"),
+        ({"since": "2026-02-01T00:00:00Z", "until": "2026-02-01T01:00:00+01:00"}, "/until"),
+        ({"since": "9999-12-31T23:59:59Z"}, "/since"),
+        ({"since": "9999-12-31T23:59:59-14:00"}, "/since"),
+        ({"until": "0001-01-01T00:00:00+14:00"}, "/until"),
+        ({"since": "10000-01-01T00:00:00Z"}, "/since"),
+        ({"since": "2026-02-30T00:00:00Z"}, "/since"),
+        ({"since": "2026-02-01T00:00:00"}, "/since"),
+        ({"since": "yesterday"}, "/since"),
+        ({"since": 0}, "/since"),
+        ({"since": ["2026-02-01T00:00:00Z"]}, "/since"),
+        ({"from": "2026-02-01T00:00:00Z"}, "/from"),
+    ],
+)
+def test_windows_that_are_none(ann: Person, service: Service, window: dict[str, Any], pointer: str) -> None:
+    made = webhook(ann, events=["integration.updated"])
+    rename(ann, made, "1")
+    settle(service, deliveries(ann, made)[0], "exhausted")
+    answer = ann.post(f"/webhooks/{made['id']}/recover", window)
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, pointer), answer.body
+    assert statuses(ann, made) == ["exhausted"]
+
+
+def test_a_window_of_all_times(ann: Person, service: Service) -> None:
+    made = webhook(ann, events=["integration.updated"])
+    rename(ann, made, "1")
+    settle(service, deliveries(ann, made)[0], "exhausted")
+    window = {"since": "0001-01-01T00:00:00Z", "until": "9999-12-31T23:59:59Z"}
+    assert ann.post(f"/webhooks/{made['id']}/recover", window).json == {"recovered": 1, "has_more": False}
+
+
 def test_the_schedule_is_the_organizations(ann: Person) -> None:
     path = f"/organizations/{ann.organization()['id']}"
     good = {"webhooks": {"retry_seconds": [0, 5, 60], "other": 1}, "theme": "dark"}
     assert ann.patch(path, {"settings": good}, headers={"If-Match": "*"}).json["settings"] == good
-    for bad in ([], [1] * 21, [-1], ["5"], [1.5], [604_801], 5, [None]):
+    for bad in ([], [1] * 21, [-1], ["5"], [1.5], [604_801], 5, [None], [True], [1e300], "5", {"0": 5}):
         answer = ann.patch(path, {"settings": {"webhooks": {"retry_seconds": bad}}}, headers={"If-Match": "*"})
         assert answer.status == 422, bad
         assert answer.json["errors"][0]["pointer"].startswith("/settings/webhooks/retry_seconds"), answer.body
