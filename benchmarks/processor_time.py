@@ -37,17 +37,17 @@ def read(web: int | None, database: int) -> ProcessorTime:
     """
     own = psutil.Process().cpu_times()
     return ProcessorTime(
-        _of_tree(psutil.Process(web)) if web else 0.0,
-        _of_tree(psutil.Process(database)),
+        of_tree(web) if web else 0.0,
+        of_tree(database),
         # of pgbench, which has ended and was waited for; the web servers have not
         own.user + own.system + own.children_user + own.children_system,
     )
 
 
-def _of_tree(root: psutil.Process) -> float:
-    """With all processes that it began, also those that have ended."""
+def of_tree(pid: int) -> float:
+    """Seconds that a process spent, with all processes that it began, also those that have ended."""
     total = 0.0
-    for process in (root, *root.children(recursive=True)):
+    for process in ((root := psutil.Process(pid)), *root.children(recursive=True)):
         try:
             spent = process.cpu_times()
         except psutil.NoSuchProcess:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import statistics
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.database import BenchmarkDatabase, benchmark_database
+from benchmarks import processor_time
+from benchmarks.database import KEYS, BenchmarkDatabase, benchmark_server, loaded_database
 from benchmarks.webhooks import processes
 from config import ROOT
 from tests.worker.hooks import Hooks
@@ -24,7 +26,7 @@ DELAYS = 100
 
 def run(rounds: int, seconds: float) -> None:
     """Measure all three and print what came out."""
-    with benchmark_database() as database:
+    with benchmark_server() as server, loaded_database(server, teams=KEYS, integrations_per_team=20) as database:
         hooks = Hooks(database.admin_url, database.settings.encryption_keys[0])
         try:
             throughput(database, hooks, rounds, seconds)
@@ -38,28 +40,36 @@ def throughput(database: BenchmarkDatabase, hooks: Hooks, rounds: int, seconds: 
     """Deliveries of 1 kB to a local endpoint by what the bare loop posts to it, in turn."""
     port, log = processes.free_port(), _log()
     ratios = []
-    with processes.receiver(port, log):
+    with processes.receiver(port, log) as receiver:
         webhooks = [
             hooks.webhook(hooks.organization(), f"http://127.0.0.1:{port}/{n}", max_concurrency=100) for n in range(20)
         ]
         for number in range(rounds):
-            bare = _bare(port, seconds)
+            bare, bare_time = _bare(port, seconds)
             for each in webhooks:
                 hooks.deliver(each, int(bare * (seconds + 2) / len(webhooks)), payload=_payload())
             database.settle()
             with _worker(database, log) as worker:
                 before = _count(port)
                 _until(lambda before=before: _count(port) > before + 1000)  # type: ignore[misc]
+                spent = [processor_time.of_tree(each) for each in (worker.pid, database.process(), receiver.pid)]
                 began, first = time.perf_counter(), _count(port)
                 time.sleep(seconds)
-                delivered = (_count(port) - first) / (time.perf_counter() - began)
+                number_delivered = _count(port) - first
+                delivered = number_delivered / (time.perf_counter() - began)
+                costs = [
+                    1e6 * (processor_time.of_tree(each) - before) / number_delivered
+                    for each, before in zip((worker.pid, database.process(), receiver.pid), spent, strict=True)
+                ]
                 worker.stop()
             hooks.run("DELETE FROM webhook_deliveries")
             hooks.run("VACUUM webhook_deliveries, webhook_delivery_leases")
             ratios.append(delivered / bare)
             print(
-                f"  {number + 1}/{rounds} bare {bare:9.0f}/s  delivered {delivered:9.0f}/s", file=sys.stderr, flush=True
-            )
+                f"  {number + 1}/{rounds} bare {bare:7.0f}/s ({bare_time:.0f} µs)  delivered {delivered:7.0f}/s (worker"
+                f" {costs[0]:.0f} µs, PostgreSQL {costs[1]:.0f}, receiver {costs[2]:.0f})  load {os.getloadavg()[0]:.1f}",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
     print(
         f"deliveries by the bare loop's: {statistics.median(ratios):.2f}"
         f" ({min(ratios):.2f} to {max(ratios):.2f}), wanted 0.50"
@@ -115,9 +125,11 @@ def _worker(database: BenchmarkDatabase, log: Path) -> processes.Process:
     return processes.worker(replace(database.settings), log)
 
 
-def _bare(port: int, seconds: float) -> float:
+def _bare(port: int, seconds: float) -> tuple[float, float]:
+    """Requests a second, and microseconds of processor time for each."""
     command = [sys.executable, "-m", "benchmarks.webhooks.bare_loop", str(port), str(seconds), str(CLIENTS)]
-    return float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout)
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split()
+    return float(printed[0]), float(printed[1])
 
 
 def _count(port: int) -> int:
