@@ -204,6 +204,23 @@ def recount(organization_id: UUID) -> None:
 
 
 @app.cli.group(cls=PlainGroup)
+def webhooks() -> None:
+    """Webhooks' secrets."""
+
+
+@webhooks.command("reencrypt")
+def reencrypt_() -> None:
+    """Put secrets under the newest of ENCRYPTION_KEYS, so that the older ones can go."""
+    from operations.webhook_secrets import reencrypt
+    from security.encryption import Cipher
+
+    outcome = reencrypt(_url(), Cipher(Settings.from_environment().encryption_keys))
+    click.echo(f"{outcome.changed} webhooks are under the newest key now")
+    if outcome.unreadable:
+        raise click.ClickException("no key fits the secrets of " + ", ".join(outcome.unreadable))
+
+
+@app.cli.group(cls=PlainGroup)
 def users() -> None:
     """What only operators may do to accounts."""
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-THREADS = 64
+THREADS = 256  # begun as needed: more than one organization's names may stand still at a time
 
 # the addresses of a name; raises OSError where there are none
 Resolve = Callable[[str], Awaitable[list[str]]]

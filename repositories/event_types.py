@@ -42,6 +42,7 @@ _SENTENCES = {
     "ping": "A test, which only the webhook that it is asked for gets.",
 }
 # which of "old" and "new" the payload surely has; what is deleted for good has no "new"
+_ABRIDGED = {"const": True, "description": "The payload would have been too large: old and new are left out."}
 _SIDES = {"created": ["new"], "deleted": ["old"], "ping": []}
 
 
@@ -71,8 +72,11 @@ def _described(row: Row) -> Row:
 
 def _schema(row: Row) -> Schema:
     properties = _ping() if row["verb"] == "ping" else _facts(row)
-    required = [name for name in properties if name not in ("old", "new")] + _SIDES.get(row["verb"], ["old", "new"])
-    data = {"type": "object", "properties": properties, "required": sorted({*required} & {*properties})}
+    required = sorted(name for name in properties if name not in ("old", "new"))
+    data: Schema = {"type": "object", "properties": properties, "required": required}
+    if sides := _SIDES.get(row["verb"], ["old", "new"]):
+        data["properties"] = {**properties, "is_abridged": _ABRIDGED}
+        data["anyOf"] = [{"required": sides}, {"required": ["is_abridged"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",

@@ -18,6 +18,7 @@ class Cipher:
         if not keys:
             raise ValueError("at least one encryption key is needed")
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._newest = Fernet(keys[0])
 
     def encrypt(self, plain: bytes) -> bytes:
         """Encrypt with the newest key."""
@@ -34,5 +35,12 @@ class Cipher:
             raise ValueError("no encryption key fits") from error
 
     def rotate(self, token: bytes) -> bytes:
-        """Encrypt anew with the newest key."""
-        return self._fernet.rotate(token)
+        """Encrypt anew what is under an older key; what is under the newest stays as it is.
+
+        :raises ValueError: no key fits, or the token was changed.
+        """
+        try:
+            self._newest.decrypt(token)
+        except InvalidToken:
+            return self.encrypt(self.decrypt(token))
+        return token

@@ -1235,7 +1235,7 @@ GRANT INSERT (delivery_attempts, event_type, organization_id, payload, webhook_i
 GRANT INSERT, SELECT, UPDATE ON webhook_deliveries TO ccb_definer;
 CREATE TRIGGER trigger_webhook_deliveries_updated_at BEFORE UPDATE ON webhook_deliveries FOR EACH ROW WHEN (new.version = old.version) EXECUTE FUNCTION update_timestamp('created_at');
 COMMENT ON COLUMN webhook_deliveries.status IS 'held: kept while the webhook is switched off; cancelled: the webhook was deleted before.';
-COMMENT ON COLUMN webhook_deliveries.attempts IS 'One object for each attempt: number, started_at, duration_ms, response_status, response_headers, response_body, error. The columns of these names are the last attempt''s.';
+COMMENT ON COLUMN webhook_deliveries.attempts IS 'One object for each of the last hundred attempts: number, started_at, duration_ms, response_status, response_headers, response_body, error. The columns of these names are the last attempt''s.';
 
 CREATE TABLE webhook_delivery_leases (
     delivery_id uuid NOT NULL,
@@ -2460,7 +2460,8 @@ BEGIN
             delivered_at = CASE held.outcome WHEN 'delivered' THEN moment ELSE delivery.delivered_at END,
             attempt = delivery.attempt + CASE WHEN delivery.attempt = held.attempt_before THEN 1 ELSE 0 END,
             delivery_attempts = delivery.delivery_attempts + 1,
-            attempts = delivery.attempts || (jsonb_build_object('number', delivery.delivery_attempts + 1) || held.report),
+            attempts = CASE WHEN jsonb_array_length(delivery.attempts) < 100
+                THEN delivery.attempts ELSE delivery.attempts - 0 END || (jsonb_build_object('number', delivery.delivery_attempts + 1) || held.report),
             response_status = (held.report ->> 'response_status')::integer,
             response_headers = nullif(held.report -> 'response_headers', 'null'),
             response_body = held.report ->> 'response_body',
@@ -3073,6 +3074,23 @@ $function$;
 ALTER FUNCTION due_webhooks(uuid,integer,integer,integer) OWNER TO ccb_definer;
 COMMENT ON FUNCTION due_webhooks(uuid,integer,integer,integer) IS 'What a claim goes round; a step for each webhook that has anything waiting.';
 
+CREATE OR REPLACE FUNCTION public.encrypted_webhook_secrets(after uuid)
+ RETURNS TABLE(id uuid, secret text, previous_secret text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT hook.id, hook.secret, hook.previous_secret FROM webhooks AS hook
+    WHERE hook.id > after AND (hook.secret IS NOT NULL OR hook.previous_secret IS NOT NULL)
+    ORDER BY hook.id LIMIT 1000;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION encrypted_webhook_secrets(uuid) TO ccb_owner;
+ALTER FUNCTION encrypted_webhook_secrets(uuid) OWNER TO ccb_definer;
+COMMENT ON FUNCTION encrypted_webhook_secrets(uuid) IS 'A thousand webhooks'' secrets, for whoever encrypts them anew.';
+
 CREATE OR REPLACE FUNCTION public.end_maintenance(run_id uuid, row_count bigint, error_message text)
  RETURNS void
  LANGUAGE plpgsql
@@ -3500,6 +3518,22 @@ $function$;
 GRANT EXECUTE ON FUNCTION keep_definition() TO ccb_owner;
 ALTER FUNCTION keep_definition() OWNER TO ccb_definer;
 COMMENT ON FUNCTION keep_definition() IS 'Keeps each definition of a workflow as a version.';
+
+CREATE OR REPLACE FUNCTION public.keep_webhook_secrets(webhook_id uuid, was text, previous_was text, secret text, previous_secret text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    UPDATE webhooks AS hook SET secret = $4, previous_secret = $5
+    WHERE hook.id = $1 AND hook.secret IS NOT DISTINCT FROM $2 AND hook.previous_secret IS NOT DISTINCT FROM $3;
+    RETURN FOUND;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION keep_webhook_secrets(uuid,text,text,text,text) TO ccb_owner;
+ALTER FUNCTION keep_webhook_secrets(uuid,text,text,text,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION keep_webhook_secrets(uuid,text,text,text,text) IS 'The same secrets under another key; false where they were rotated meanwhile.';
 
 CREATE OR REPLACE FUNCTION public.key_permits(permission text)
  RETURNS boolean
@@ -4220,7 +4254,9 @@ BEGIN
         CONTINUE WHEN hook.filter IS NOT NULL AND NOT webhook_filter_matches(hook.filter, body);
         INSERT INTO webhook_deliveries
             (organization_id, webhook_id, event_type, payload, event_id, event_position, status, run_after, delivery_attempts)
-        VALUES (NEW.organization_id, hook.id, NEW.event_type, body, NEW.id, NEW.position,
+        VALUES (NEW.organization_id, hook.id, NEW.event_type,
+            CASE WHEN pg_column_size(body) <= 262144 THEN body
+                ELSE jsonb_set(body #- '{data,old}' #- '{data,new}', '{data,is_abridged}', 'true') END, NEW.id, NEW.position,
             CASE WHEN hook.is_active THEN 'pending' ELSE 'held' END, CURRENT_TIMESTAMP + make_interval(secs => delay), 0);
         IF hook.is_active THEN
             PERFORM pg_notify('webhook_deliveries',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -86,6 +87,12 @@ def judged(delivery: Delivery, answer: Answer | None, error: str | None, began: 
         "error": error,
     }
     return Report(delivery, outcome, delay, orjson.dumps(record).decode(), duration)
+
+
+def plain(report: Report) -> Report:
+    """A report without what came from outside."""
+    record = {**orjson.loads(report.attempt), "response_headers": None, "response_body": None, "error": None}
+    return replace(report, attempt=orjson.dumps(record).decode())
 
 
 def next_try(delivery: Delivery, answer: Answer | None) -> tuple[Outcome, float]:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from database import statement
+from errors import Unavailable
 from repositories.delivery_queue import Claim, Delivery, DeliveryQueue, Report
 from security.encryption import Cipher
-from worker.attempts import Attempts
+from worker.attempts import Attempts, plain
 from worker.context import PASSING, Context, wait_for_any
 from worker.delivery_metrics import DeliveryMetrics
 
@@ -89,7 +90,7 @@ class WebhookDeliveries:
                 continue
             self._metrics.claimed(claim.deliveries)
             for each in claim.deliveries:
-                self._flying[each.id] = each, asyncio.create_task(self._attempt(each))
+                self._flying[each.lease_token] = each, asyncio.create_task(self._attempt(each))
             if claim.deliveries:
                 self._last_organization = claim.ended_at or claim.deliveries[-1].organization_id
                 look, looks = SHORTEST_LOOK, 0
@@ -122,13 +123,14 @@ class WebhookDeliveries:
             logger.exception("an attempt failed")
             return
         finally:
-            self._flying.pop(delivery.id, None)
+            self._flying.pop(delivery.lease_token, None)
             if self._room() >= self._most // 2:
                 self._roomy.set()
         self._reports.append(report)
         self._landed.set()
 
     async def _report(self) -> None:
+        largest = LARGEST_REPORT
         while not (self._done.is_set() and not self._reports):
             if not self._reports:
                 self._landed.clear()
@@ -136,13 +138,21 @@ class WebhookDeliveries:
                 continue
             if len(self._flying) > 32 and len(self._reports) < 64:
                 await asyncio.sleep(GATHER)
-            batch = self._reports[:LARGEST_REPORT]
+            batch = self._reports[:largest]
             try:
                 taken = await self._ask(lambda queue, batch=batch: queue.complete(batch))  # type: ignore[misc]
-            except PASSING as error:
+            except Unavailable as error:
                 logger.warning("%d reports could not be made: %s", len(batch), error)
                 await asyncio.sleep(PAUSE)
                 continue
+            except PASSING as error:  # one of them is refused: find it, and let the others pass
+                logger.warning("%d reports were refused: %s", len(batch), error)
+                largest = max(1, len(batch) // 2)
+                if len(batch) == 1:
+                    self._reports.append(plain(self._reports.pop(0)))
+                    await asyncio.sleep(PAUSE)
+                continue
+            largest = LARGEST_REPORT
             del self._reports[: len(batch)]
             self._metrics.reported(batch, taken)
             self._wake.set()  # of a webhook with a limit or an order, the next can go
@@ -155,7 +165,7 @@ class WebhookDeliveries:
             try:
                 if held:
                     kept = await self._ask(lambda queue, held=held: queue.extend(held, self._lease_seconds))  # type: ignore[misc]
-                    self._abandon({each.id for each in held} - kept)
+                    self._abandon({each.lease_token for each in held if each.id not in kept})
                 if await self._ask(DeliveryQueue.recover):
                     self._wake.set()
             except PASSING as error:

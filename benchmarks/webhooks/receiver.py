@@ -50,7 +50,9 @@ class Endpoint(asyncio.Protocol):
             fails = Endpoint.failing > 0 and random.random() < Endpoint.failing
             answer = BUSY if fails else OK
             if Endpoint.log is not None:
-                line = f"{_value(head, b'webhook-id').decode()} {503 if fails else 200} {time.time():.6f} {self._port}\n"
+                line = (
+                    f"{_value(head, b'webhook-id').decode()} {503 if fails else 200} {time.time():.6f} {self._port}\n"
+                )
                 os.write(Endpoint.log, line.encode())
         self._transport.write(answer)  # type: ignore[attr-defined]
 

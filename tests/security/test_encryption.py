@@ -17,6 +17,9 @@ def test_keys_rotate() -> None:
     assert both.decrypt(token) == b"whsec_secret"
     renewed = both.rotate(token)
     assert Cipher([NEW]).decrypt(renewed) == b"whsec_secret"
+    assert both.rotate(renewed) == renewed, "it is under the newest key"
+    with pytest.raises(ValueError, match="no encryption key fits"):
+        Cipher([NEW]).rotate(token)
     with pytest.raises(ValueError, match="no encryption key fits"):
         Cipher([NEW]).decrypt(token)
 

@@ -67,8 +67,8 @@ BY_SERVICE = {
     "operations.gauges",
 }
 BY_OWNER = {
-    "accounts.set_active", "accounts.set_operator_permission", "backups.record", "operations.maintenance_runs",
-    "operations.create_next_partition",
+    "accounts.set_active", "accounts.set_operator_permission", "webhook_secrets.encrypted", "webhook_secrets.keep",
+    "backups.record", "operations.maintenance_runs", "operations.create_next_partition",
 }  # fmt: skip
 
 _numbers = itertools.count(1)

@@ -218,8 +218,23 @@ def test_twenty_comparisons_of_a_large_payload_take_no_long(team: Team, admin: p
     assert row["is_match"] is False
 
 
+def test_a_huge_change_is_told_without_its_columns(team: Team, admin: psycopg.Connection[Any]) -> None:
+    large = json.dumps({"run": ["x" * 1000] * 300})
+    webhook = team.webhook("integration.updated", filter='$.data.new.config.run[0] starts with "x"')
+    team.run("UPDATE integrations SET config = %s WHERE id = %s", large, team.integration)
+    [payload] = [row["payload"] for row in _queued(admin, webhook)]
+    assert payload["data"]["is_abridged"] is True
+    assert payload["data"]["aggregate_id"] == team.integration
+    assert not {"old", "new"} & payload["data"].keys()
+
+
 def test_names_and_strings_in_filters_are_free(team: Team) -> None:
-    for predicate in ('$."keyvalue()" == "keyvalue"', '$."a?b,c**d" == 1', '$.a == "x $ y @ ? , ** like_regex \\" z"', '$.a == "x" && $.b == "&& $"'):
+    for predicate in (
+        '$."keyvalue()" == "keyvalue"',
+        '$."a?b,c**d" == 1',
+        '$.a == "x $ y @ ? , ** like_regex \\" z"',
+        '$.a == "x" && $.b == "&& $"',
+    ):
         team.webhook(filter=predicate)
 
 

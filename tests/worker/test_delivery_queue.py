@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -130,6 +131,17 @@ def test_a_report_ends_the_lease_and_is_taken_once(hooks: Hooks, worker: Worker)
     assert worker.claim() == []
 
 
+def test_the_last_hundred_attempts_are_kept(hooks: Hooks, worker: Worker) -> None:
+    [delivery] = hooks.deliver(hooks.webhook(hooks.organization(), URL))
+    made = json.dumps([{"number": number} for number in range(1, 100)])
+    hooks.run("UPDATE webhook_deliveries SET attempts = %s, delivery_attempts = 99 WHERE id = %s", made, delivery)
+    for first, last in ((1, 100), (2, 101)):
+        hooks.run("UPDATE webhook_deliveries SET status = 'pending', attempt = 0 WHERE id = %s", delivery)
+        worker.report(worker.claim())
+        numbers = [attempt["number"] for attempt in hooks.get(delivery)["attempts"]]
+        assert (numbers[0], numbers[-1], len(numbers)) == (first, last, 100)
+
+
 def test_a_lost_lease_reports_nothing(hooks: Hooks, worker: Worker) -> None:
     [delivery] = hooks.deliver(hooks.webhook(hooks.organization(), URL))
     stale = worker.claim(lease=-1)
@@ -221,6 +233,34 @@ def test_a_rate(hooks: Hooks, worker: Worker) -> None:
     assert 1 <= len(worker.claim()) <= 2, "what was not used is not saved up"
 
 
+def test_limits_and_order_hold_for_workers_at_the_same_time(hooks: Hooks, worker: Worker) -> None:
+    organization = hooks.organization()
+    ordered = hooks.webhook(organization, f"{URL}/ordered", is_ordered=True)
+    narrow = hooks.webhook(organization, f"{URL}/narrow", max_concurrency=3)
+    wanted = hooks.deliver(ordered, 30)
+    hooks.deliver(narrow, 60)
+    lock, flying, done = Lock(), Counter[str](), dict[str, list[str]]({ordered: [], narrow: []})
+    most: Counter[str] = Counter()
+
+    def work(_: int) -> None:
+        while sum(map(len, done.values())) < 90:
+            claimed = worker.claim(5)
+            with lock:
+                flying.update(each.webhook_id for each in claimed)
+                most.update({each: max(0, number - most[each]) for each, number in flying.items()})
+                for each in claimed:
+                    done[each.webhook_id].append(each.id)
+                flying.subtract(each.webhook_id for each in claimed)  # before the report lets the next ones go
+            worker.report(claimed)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert done[ordered] == wanted
+    assert len(set(done[narrow])) == 60
+    assert most[ordered] == 1
+    assert most[narrow] <= 3
+
+
 def test_claims_go_round(hooks: Hooks, worker: Worker) -> None:
     noisy, quiet = hooks.organization(), hooks.organization()
     several = [hooks.webhook(noisy, f"{URL}{number}", max_concurrency=100) for number in range(3)]
@@ -270,7 +310,8 @@ def test_a_look_that_ends_early_is_continued(hooks: Hooks, worker: Worker) -> No
     for _ in range(300):  # something waits, nothing is due
         hooks.deliver(hooks.webhook(hooks.organization(), URL), run_after="tomorrow")
     [delivery] = hooks.deliver(hooks.webhook(last := hooks.organization(), URL))
-    looks, after, found = 0, last, []
+    looks, found = 0, list[str]()
+    after: str | None = last
     while not found:
         look = worker.look(2, after=after)
         looks, after, found = looks + 1, look.ended_at, ids(look.deliveries)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -114,12 +116,56 @@ def test_a_worker_that_is_asked_to_stop_leaves_no_lease(
     assert sorted(each for each in heard if each in mine) == sorted(mine), "each once"
 
 
+def test_it_finds_its_work_when_nobody_wakes_it(hooks: Hooks, running: Process, endpoint: str) -> None:
+    webhook = hooks.webhook(hooks.organization(), endpoint)
+    listening = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'claude-code-bot worker listening'"
+        " AND datname = current_database()"
+    )
+    eventually(lambda: hooks.run(listening), "it listens")
+    ended = hooks.run(f"SELECT pg_terminate_backend(pid) FROM ({listening}) AS found")
+    assert len(ended) == 1
+    hooks.deliver(webhook)
+    eventually(lambda: hooks.statuses(webhook) == {"delivered": 1}, "it looks by itself", 5)
+    eventually(lambda: hooks.run(listening), "it listens again")
+
+
+def test_a_report_that_is_refused_holds_up_no_other(hooks: Hooks, running: Process, endpoint: str) -> None:
+    webhook = hooks.webhook(hooks.organization(), endpoint)
+    hooks.run("UPDATE webhooks SET is_active = false WHERE id = %s", webhook)
+    poison, *others = hooks.deliver(webhook, 20, status="held")
+    hooks.run("ALTER TABLE webhook_deliveries ADD CONSTRAINT ck_poison"
+              f" CHECK (id <> '{poison}' OR response_body IS NULL) NOT VALID")  # fmt: skip
+    hooks.run("UPDATE webhooks SET is_active = true WHERE id = %s", webhook)
+    hooks.run("UPDATE webhook_deliveries SET status = 'pending' WHERE webhook_id = %s", webhook)
+    eventually(lambda: hooks.statuses(webhook) == {"delivered": 20}, "all are reported")
+    hooks.run("ALTER TABLE webhook_deliveries DROP CONSTRAINT ck_poison")
+    assert (hooks.get(poison)["response_status"], hooks.get(poison)["response_body"]) == (200, None)
+    assert all(hooks.get(each)["response_body"] == "ok" for each in others)
+
+
+async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """An endpoint that never answers."""
+    await asyncio.sleep(60)
+
+
+def test_a_second_signal_gives_back_what_is_under_way(hooks: Hooks, running: Process) -> None:
+    with serving(keep) as port:
+        webhook = hooks.webhook(hooks.organization(), f"http://127.0.0.1:{port}/")
+        hooks.deliver(webhook, 5)
+        leases = "SELECT count(*) AS n FROM webhook_delivery_leases WHERE webhook_id = %s"
+        eventually(lambda: hooks.run(leases, webhook)[0]["n"] == 5, "they are under way")
+        os.kill(running.pid, signal.SIGTERM)
+        assert running.stop() == 0
+        assert hooks.run(leases, webhook) == [{"n": 0}]
+        assert hooks.statuses(webhook) == {"pending": 5}
+        hooks.run("UPDATE webhooks SET deleted_at = now() WHERE id = %s", webhook)
+    running.start()
+
+
 def test_many_slow_endpoints_of_one_organization_delay_nobody(
     hooks: Hooks, endpoint: str, folder: Path, running: Process
 ) -> None:
-    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
     slow, quiet = hooks.organization(), hooks.webhook(hooks.organization(), endpoint)
     with serving(keep) as port:
         for number in range(300):
