@@ -110,8 +110,8 @@ class Settings:
     )
     webhook_organization_concurrency: int = _setting(
         64,
-        "Attempts at the same time of all webhooks of one organization. Less than WEBHOOK_CONCURRENCY, so that one with "
-        "many slow endpoints leaves room for the others.",
+        "Attempts at the same time of all webhooks of one organization. Less than WEBHOOK_CONCURRENCY, so that one "
+        "with many slow endpoints leaves room for the others.",
     )
     webhook_timeout: float = _setting(15.0, "Seconds that a webhook's endpoint has to answer.")
     webhook_lease_seconds: float = _setting(

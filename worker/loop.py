@@ -63,7 +63,7 @@ async def work(settings: Settings, kinds: tuple[Begin, ...] = KINDS) -> None:
 
 
 def _collect_rarely() -> None:
-    """What has been loaded stays, and attempts leave no cycles: by default a third of the time went into looking for some."""
+    """What has been loaded stays, and attempts leave no cycles: looking for some took a third of all time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -1,7 +1,7 @@
 """The floor: signs and posts 1 kB as fast as the same HTTP client can, without any database.
 
-`python -m benchmarks.webhooks.bare_loop PORT SECONDS CLIENTS` prints the requests a second, and the microseconds of processor
-time that it spent on each.
+`python -m benchmarks.webhooks.bare_loop PORT SECONDS CLIENTS` prints the requests a second, and the microseconds of
+processor time that it spent on each.
 """
 
 from __future__ import annotations

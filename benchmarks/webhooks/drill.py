@@ -1,7 +1,7 @@
-"""The crash drill: workers, PostgreSQL and the receiver are killed under load, and every delivery and request is counted.
+"""The crash drill: workers, PostgreSQL and the receiver are killed under load, and every delivery and request counted.
 
-A request beyond the first of an attempt is a repetition. Only what was in flight when a worker or PostgreSQL was killed may
-be repeated: each repetition is matched with the leases and connections of that moment.
+A request beyond the first of an attempt is a repetition. Only what was in flight when a worker or PostgreSQL was
+killed may be repeated: each repetition is matched with the leases and connections of that moment.
 """
 
 from __future__ import annotations

@@ -66,8 +66,9 @@ def throughput(database: BenchmarkDatabase, hooks: Hooks, rounds: int, seconds: 
             hooks.run("VACUUM webhook_deliveries, webhook_delivery_leases")
             ratios.append(delivered / bare)
             print(
-                f"  {number + 1}/{rounds} bare {bare:7.0f}/s ({bare_time:.0f} µs)  delivered {delivered:7.0f}/s (worker"
-                f" {costs[0]:.0f} µs, PostgreSQL {costs[1]:.0f}, receiver {costs[2]:.0f})  load {os.getloadavg()[0]:.1f}",
+                f"  {number + 1}/{rounds} bare {bare:7.0f}/s ({bare_time:.0f} µs)  delivered {delivered:7.0f}/s"
+                f" (worker {costs[0]:.0f} µs, PostgreSQL {costs[1]:.0f}, receiver {costs[2]:.0f})"
+                f"  load {os.getloadavg()[0]:.1f}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
     print(

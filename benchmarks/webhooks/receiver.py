@@ -1,7 +1,8 @@
 """An endpoint that takes as little processor time as it can: `python -m benchmarks.webhooks.receiver PORT FAILING LOG`.
 
 It answers 503 to a share of the requests, and appends a line to the log for each: the webhook-id, the status, the time
-of arrival in seconds since 1970 and the sender's port, divided by spaces. Without a log it only counts, and `GET /` tells the number.
+of arrival in seconds since 1970 and the sender's port, divided by spaces. Without a log it only counts, and `GET /`
+tells the number.
 """
 
 from __future__ import annotations
