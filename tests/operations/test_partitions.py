@@ -132,9 +132,9 @@ def test_three_years(clock: Clock, run: Run, partitions: Partitions) -> None:
             assert moments(clock, table) == [each for each in sorted(times) if each >= limit], (table, moment)
             if table in limits:
                 # no month is there that has ended before the limit
-                assert min(months_of(clock.admin, table) - {f"{table}_y2025m01", f"{table}_y2025m02"}) >= partition_name(
-                    table, limit
-                )
+                assert min(
+                    months_of(clock.admin, table) - {f"{table}_y2025m01", f"{table}_y2025m02"}
+                ) >= partition_name(table, limit)
         oldest = month(number - 12)
         here = [each for each in written["events"] if each >= oldest or partition_name("events", each) in held]
         assert moments(clock, "events", archived=False) == here
@@ -308,7 +308,9 @@ def test_archiving_beside_a_long_reader_and_writers(clock: Clock, database: Data
     task = TASK["archive-old-partitions"]
     with Writers(clock, "events") as writers:
         with reading(database, "events") as reader:
-            with working(lambda: run_task(task, datetime.now(UTC), database.settings(), threading.Event())) as has_ended:
+            with working(
+                lambda: run_task(task, datetime.now(UTC), database.settings(), threading.Event())
+            ) as has_ended:
                 eventually(lambda: _pending(clock, "events"), "half detached", LONG)
                 for _ in range(3):
                     writers.go_on()

@@ -111,10 +111,14 @@ def test_pg_cron_runs_them(url: str, settings: Settings, admin: Admin, pool: Poo
     register(url, settings)
     schedule = Schedule(pool, settings, [replace(task, cron="0 0 29 2 *") for task in TASKS])
     schedule.run_due(NOW)
-    admin.execute("DELETE FROM maintenance_runs WHERE task IN ('refresh-views', 'create-partitions', 'cleanup-old-data')")
+    admin.execute(
+        "DELETE FROM maintenance_runs WHERE task IN ('refresh-views', 'create-partitions', 'cleanup-old-data')"
+    )
     admin.execute("REVOKE EXECUTE ON FUNCTION create_next_partition(integer, timestamptz) FROM ccb_worker")
     for name in ("refresh-views", "create-partitions", "cleanup-old-data"):
-        admin.execute("SELECT cron.alter_job(jobid, schedule => %s) FROM cron.job WHERE jobname = %s", [EVERY_MINUTE, name])
+        admin.execute(
+            "SELECT cron.alter_job(jobid, schedule => %s) FROM cron.job WHERE jobname = %s", [EVERY_MINUTE, name]
+        )
 
     def runs() -> dict[str, dict[str, Any]]:
         rows = admin.execute(
@@ -132,7 +136,9 @@ def test_pg_cron_runs_them(url: str, settings: Settings, admin: Admin, pool: Poo
     assert (failed["outcome"], failed["runner"]) == ("failed", "pg_cron")
     assert "create_next_partition" in failed["error_message"]
     assert asked["outcome"] == "requested"
-    gauges = admin.execute("SELECT label, value FROM operational_gauges() WHERE gauge = 'maintenance_failing'").fetchall()
+    gauges = admin.execute(
+        "SELECT label, value FROM operational_gauges() WHERE gauge = 'maintenance_failing'"
+    ).fetchall()
     failing = {row["label"]: row["value"] for row in gauges}
     assert (failing["refresh-views"], failing["create-partitions"]) == (0, 1)
     assert "cleanup-old-data" in schedule.run_due(NOW)
@@ -148,4 +154,3 @@ def test_a_library_that_is_not_loaded(admin: Admin, pool: Pool, settings: Settin
     tasks = [replace(task, cron=EVERY_MINUTE) for task in TASKS if task.name == "cleanup-mail"]
     admin.execute("UPDATE maintenance_runs SET started_at = now() - interval '5 minutes'")
     assert Schedule(pool, settings, tasks).run_due(NOW) == ["cleanup-mail"]
-

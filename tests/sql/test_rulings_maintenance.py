@@ -120,9 +120,13 @@ def test_ruling_22_a_runner_that_died_is_taken_over(database: Database, schedule
         admin.execute("UPDATE maintenance_runs SET started_at = started_at - interval '3 hours'")
         assert schedule.run_due(NOW) == []
         holder.close()
-        taken_over: set[str] = set()
-        # the server notices by and by that the connection is gone
-        eventually(lambda: taken_over.update(schedule.run_due(NOW)) or taken_over == set(ONCE), "taken over", 10)
+        taken_over: list[str] = []
+
+        def all_taken_over() -> bool:
+            taken_over.extend(schedule.run_due(NOW))
+            return sorted(taken_over) == sorted(ONCE)
+
+        eventually(all_taken_over, "the server notices that the connection is gone", 10)
         left = admin.execute("SELECT task, ended_at, error_message FROM maintenance_runs WHERE outcome = 'failed'")
         rows = left.fetchall()
         assert {row["task"] for row in rows} == set(ONCE)
