@@ -40,8 +40,9 @@ class Settings:
     )
     maintenance_database_url: str = _setting(
         "",
-        "Login of the worker's maintenance, which can become the owner of the tables: DETACH … CONCURRENTLY takes that. "
-        "Derived like SERVICE_DATABASE_URL when empty; where it cannot be, months are dropped and archived under a lock.",
+        "Login of the worker's maintenance, which can become the owner of the tables: DETACH … CONCURRENTLY takes "
+        "that. Derived like SERVICE_DATABASE_URL when empty; where it cannot be, months are dropped and archived under "
+        "a lock.",
     )
     data_dir: Path = _setting(Path("var"), "Where the embedded database, generated keys, logs and demo.json live.")
     host: str = _setting("127.0.0.1", "Address to listen on.")

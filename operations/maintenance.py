@@ -28,7 +28,7 @@ logger = logging.getLogger("ccb.maintenance")
 class Run:
     """What a task's work is given.
 
-    :param connection: the worker's login, in autocommit. It holds the task's lock: when it breaks, another runner begins.
+    :param connection: the worker's login, in autocommit. It holds the task's lock: when it breaks, another begins.
     :param stop: asks to stop at the next opportunity, by raising :class:`operations.partitions.Interrupted`.
     """
 
@@ -59,7 +59,7 @@ class Task:
 
     :param name: also the name of pg_cron's job.
     :param cron: minute, hour, day of the month, month, day of the week; in UTC.
-    :param work: does it; gives the number of rows, or None where there is nothing to count. See :func:`asking` for a query.
+    :param work: does it; gives the number of rows, or None where nothing is counted. For a query: :func:`asking`.
     :param in_database: whether `maintenance_step()` knows it, so that pg_cron can do it without a worker.
     """
 
