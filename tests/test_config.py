@@ -44,6 +44,13 @@ def test_a_value_of_the_wrong_type_is_named(name: str, text: str) -> None:
         Settings.from_environment({name: text})
 
 
+@pytest.mark.parametrize("text", ["0", "-1"])
+@pytest.mark.parametrize("name", [each.name.upper() for each in fields(Settings) if each.metadata["least"] is not None])
+def test_a_limit_that_would_keep_nothing_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} should be 1 at least, not {text}"):
+        Settings.from_environment({name: text})
+
+
 def test_only_config_reads_settings() -> None:
     names = "|".join(each.name.upper() for each in fields(Settings))
     read = re.compile(rf"""(environ\.get\(|environ\[|getenv\()["']({names})["']""")

@@ -239,8 +239,14 @@ def test_ruling_19_sessions_and_limits(clock: Clock) -> None:
         " SELECT %s, 'route', due, 'hash', 201, '{}', '', due::timestamptz FROM unnest(ARRAY['yesterday',"
             " 'tomorrow']) AS due", [clock.person]
     )  # fmt: skip
+    clock.admin.execute(
+        "INSERT INTO maintenance_runs (task, created_at, ended_at) SELECT 'x', now() - days * interval '1 day',"
+        " CASE WHEN days <> 95 THEN now() END FROM unnest(ARRAY[1, 89, 92, 95, 300]) AS days"
+    )
     ended = "SELECT count(*) FROM user_sessions WHERE expires_at < now()"
     clock.run("cleanup_old_data()")
+    kept = clock.admin.execute("SELECT count(*), count(ended_at) AS ended FROM maintenance_runs").fetchone()
+    assert kept == {"count": 3, "ended": 2}
     assert clock.admin.execute(ended).fetchone() == {"count": 2}
     assert clock.admin.execute("SELECT key FROM idempotency_keys").fetchall() == [{"key": "tomorrow"}]
     clock.run("cleanup_old_data(keep_sessions => '2 days')")

@@ -168,6 +168,24 @@ def test_ruling_10_integration_stats(people: People, admin: psycopg.Connection[A
                    "avg_duration_ms": 200}  # fmt: skip
 
 
+def test_ruling_10_readers_go_on_while_statistics_are_refreshed(
+    people: People, admin: psycopg.Connection[Any], module_database: Database
+) -> None:
+    """One that has read and is not done holds up no refresh, and a refresh that is not done holds up no reader."""
+    ann = people.register()
+    integration = people.integration(ann, people.team(ann))
+    counted = "SELECT FROM integration_statistics WHERE id = %s"
+    with people.acting(ann) as reader:
+        assert not reader.execute(counted, [integration]).rowcount
+        with psycopg.connect(module_database.logins.worker) as worker:
+            worker.execute("SET lock_timeout = '5s'")
+            worker.execute("SELECT refresh_materialized_views()")
+            reader.execute("SET LOCAL lock_timeout = '5s'")
+            assert not reader.execute(counted, [integration]).rowcount
+            worker.commit()
+        assert reader.execute(counted, [integration]).rowcount == 1
+
+
 def test_ruling_12_rows_of_no_tenant_are_seen_by_nobody(people: People, admin: psycopg.Connection[Any]) -> None:
     owner = people.register()
     people.team(owner)

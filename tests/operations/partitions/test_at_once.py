@@ -9,6 +9,7 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 
 from config import ROOT
@@ -89,13 +90,17 @@ def test_archiving_beside_a_long_reader_and_writers(clock: Clock, database: Data
     clock.insert("events", old, old + timedelta(days=3))
     counting = f"SELECT count(*) AS n FROM events WHERE created_at < '{month(-13)}' AND event_type = 'x'"
     task = TASK["archive-old-partitions"]
-    with Writers(clock, "events") as writers, reading(database, "events") as reader, working(
-        lambda: run_task(task, datetime.now(UTC), database.settings(), threading.Event())
-    ) as has_ended:
+    with (
+        Writers(clock, "events") as writers,
+        reading(database, "events") as reader,
+        working(lambda: run_task(task, datetime.now(UTC), database.settings(), threading.Event())) as has_ended,
+    ):
         eventually(lambda: is_pending(clock, "events"), "half detached", LONG)
         for _ in range(3):
             writers.go_on()
         assert not has_ended()
+        with pytest.raises(psycopg.errors.CheckViolation):  # of that time alone, and for so long: decision 0013
+            clock.insert("events", old)
         assert reader.execute(counting).fetchone() == {"n": 2}
         reader.execute("COMMIT")
         eventually(has_ended, "the month is archived", LONG)
@@ -114,16 +119,19 @@ def test_dropping_beside_a_writer_in_mid_transaction(clock: Clock, database: Dat
     name = partition_name("webhook_deliveries", expired)
     clock.make_month("webhook_deliveries", expired)
     clock.insert("webhook_deliveries", expired, expired + timedelta(days=1))
-    with database.admin() as open_writer, Writers(clock, "webhook_deliveries") as writers:
-        with open_writer.transaction():
-            insert(open_writer, clock, "webhook_deliveries", datetime.now(UTC))
-            with working(lambda: clean_up(run)) as has_ended:
-                eventually(lambda: is_pending(clock, "webhook_deliveries"), "half detached", LONG)
-                for _ in range(3):
-                    writers.go_on()
-                assert not has_ended()
-                open_writer.execute("COMMIT")
-                eventually(has_ended, "the month is dropped", LONG)
+    with (
+        Writers(clock, "webhook_deliveries") as writers,
+        database.admin() as open_writer,
+        open_writer.transaction(),
+    ):
+        insert(open_writer, clock, "webhook_deliveries", datetime.now(UTC))
+        with working(lambda: clean_up(run)) as has_ended:
+            eventually(lambda: is_pending(clock, "webhook_deliveries"), "half detached", LONG)
+            for _ in range(3):
+                writers.go_on()
+            assert not has_ended()
+            open_writer.execute("COMMIT")
+            eventually(has_ended, "the month is dropped", LONG)
     assert name not in months_of(clock.admin, "webhook_deliveries")
     assert not writers.faults
     assert writers.longest < 1.5
