@@ -99,7 +99,7 @@ def test_archiving_beside_a_long_reader_and_writers(clock: Clock, database: Data
         for _ in range(3):
             writers.go_on()
         assert not has_ended()
-        with pytest.raises(psycopg.errors.CheckViolation):  # the document's first month goes first: decision 0013
+        with pytest.raises(psycopg.errors.CheckViolation):  # the document's first month goes first: decision 0028
             clock.insert("events", datetime(2025, 1, 15, tzinfo=UTC))
         assert reader.execute(counting).fetchone() == {"n": 2}
         reader.execute("COMMIT")
