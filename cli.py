@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,24 +18,19 @@ from config import ConfigurationError, Settings
 from database.embedded import EmbeddedServerError, running_server_url
 from database.migrations import MigrationError
 from operations.accounts import NoSuchAccount, set_active, set_permission
-from operations.backup import (
-    Backup,
-    BackupError,
-    create_backup,
-    list_backups,
-    prune_backups,
-    restore_backup,
-    verify_backup,
-)
+from operations.backup import Backup, create_backup, list_backups, prune_backups
 from operations.partitions import NoSuchMonth, Partitions
 from operations.plans import PlanError
+from operations.point_in_time import create_base_backup, list_base_backups, prune_base_backups
+from operations.postgresql_programs import BackupError
 from operations.reports import TABLES, report, request_maintenance
+from operations.serve import ServeError
 
 app = Flask(__name__)
 
 EXPECTED = (
     BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, PlanError,
-    psycopg.Error,
+    ServeError,     psycopg.Error,
 )  # fmt: skip
 
 
@@ -115,13 +110,13 @@ def verify_events_() -> None:
     sys.exit(1 if found.faults else 0)
 
 
-def _folder() -> Path:
-    return Settings.from_environment().data_dir / "backups"
-
-
 def _url() -> str:
     settings = Settings.from_environment()
     return settings.database_url or running_server_url(settings.data_dir / "postgresql")
+
+
+def _folder() -> Path:
+    return Settings.from_environment().backups
 
 
 def _named(name: str) -> Backup:
@@ -134,40 +129,110 @@ def _named(name: str) -> Backup:
 @backup.command()
 def create() -> None:
     """Dump the database."""
-    made = create_backup(_url(), _folder())
+    from database.provision import backup_login
+
+    made = create_backup(backup_login(_url(), Settings.from_environment()), _folder())
     click.echo(f"{Path(made.path).name}  {made.size_bytes} bytes, {len(made.tables)} tables")
 
 
 @backup.command("list")
 def list_() -> None:
-    """List the backups, oldest first."""
+    """List the dumps and the base backups, oldest first."""
     for each in list_backups(_folder()):
         click.echo(f"{Path(each.path).name}  {each.created_at}  {each.size_bytes} bytes  {each.database}")
+    archive = Settings.from_environment().wal_archive_dir
+    for base in list_base_backups(archive) if archive else []:
+        told = f"{base.created_at.isoformat()}  {base.size_bytes} bytes  needs the log from {base.first_segment} on"
+        click.echo(f"{base.path.name}  {told}")
 
 
 @backup.command()
 @click.argument("name")
 def verify(name: str) -> None:
     """Restore a backup into a scratch database and compare every table."""
+    from operations.restore import verify_backup
+
     verify_backup(_url(), _named(name))
     click.echo("Every table is as it was dumped.")
 
 
 @backup.command()
 @click.argument("name")
-@click.option("--overwrite", is_flag=True, help="Replace the database although it is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace the database although it is in use or holds something.")
 def restore(name: str, overwrite: bool) -> None:
     """Put a backup in the place of the database."""
+    from operations.restore import restore_backup
+
     restore_backup(_url(), _named(name), overwrite=overwrite)
-    click.echo("The database is as it was dumped.")
+    click.echo("The database is as it was dumped. Now run `flask migrate`, or start bin/serve, which does it.")
 
 
 @backup.command()
-@click.option("--days", default=30, show_default=True, help="How long backups are kept; the newest always is.")
-def prune(days: int) -> None:
-    """Remove backups that are too old."""
-    for archive in prune_backups(_folder(), timedelta(days=days)):
-        click.echo(f"{archive.name} removed")
+@click.option("--days", type=int, help="Days to keep. Default: BACKUP_KEEP_DAYS and WAL_ARCHIVE_KEEP_DAYS.")
+def prune(days: int | None) -> None:
+    """Remove dumps, base backups and log that are too old; the newest always stay."""
+    settings = Settings.from_environment()
+    removed = prune_backups(settings.backups, timedelta(days=settings.backup_keep_days if days is None else days))
+    if settings.wal_archive_dir is not None:
+        keep = timedelta(days=settings.wal_archive_keep_days if days is None else days)
+        removed += prune_base_backups(settings.wal_archive_dir, keep)
+    for each in removed:
+        click.echo(f"{each.name} removed")
+
+
+def _archive(folder: Path | None) -> Path:
+    found = folder or Settings.from_environment().wal_archive_dir
+    if found is None:
+        raise click.UsageError("WAL_ARCHIVE_DIR is not set, and no --archive given")
+    return found
+
+
+ARCHIVE = click.option("--archive", "folder", type=click.Path(path_type=Path), help="Default: WAL_ARCHIVE_DIR.")
+
+
+@backup.command()
+@ARCHIVE
+def base(folder: Path | None) -> None:
+    """Copy the server's whole data directory, to recover to a point in time from."""
+    made = create_base_backup(_url(), _archive(folder))
+    click.echo(f"{made.path.name}  {made.size_bytes} bytes, needs the log from {made.first_segment} on")
+
+
+@backup.command()
+@ARCHIVE
+def drill(folder: Path | None) -> None:
+    """Recover the newest base backup elsewhere, up to now, and read every row of it."""
+    from operations.recovery import drill as run
+
+    click.echo(f"{run(_url(), _archive(folder)).path.name} and the log after it give back all that was committed.")
+
+
+@backup.command("archive-settings")
+@ARCHIVE
+def archive_settings(folder: Path | None) -> None:
+    """Print what makes a server of your own archive its log: lines for its postgresql.conf."""
+    from database.archiving import configuration
+
+    click.echo(configuration(_archive(folder).absolute() / "wal"))
+
+
+def _moment(context: click.Context, parameter: click.Parameter, text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise click.BadParameter(f"{text} is no time; write it like 2026-11-27T03:04:05+00:00") from None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+@backup.command()
+@ARCHIVE
+@click.option("--to", "until", callback=_moment, help="Such as 2026-11-27T03:04:05 (UTC). Default: all there is.")
+@click.option("--data-directory", type=click.Path(path_type=Path), help="Of another server than bin/serve's.")
+def recover(folder: Path | None, until: datetime | None, data_directory: Path | None) -> None:
+    """Recover to a point in time. bin/serve has to be stopped; its old data directory is put away, not deleted."""
+    from operations.recovery import recover as run
+
+    click.echo(run(Settings.from_environment(), _archive(folder), until, data_directory))
 
 
 @app.cli.group(cls=PlainGroup)
@@ -275,9 +340,10 @@ for name, query in TABLES.items():
 @click.argument("task")
 def run_(task: str) -> None:
     """Have the worker do a maintenance TASK now; `flask ops maintenance-runs` shows what became of it."""
+    from operations.backup_schedule import NAMES
     from operations.maintenance import TASKS
 
-    names = [each.name for each in TASKS]
+    names = [*(each.name for each in TASKS), *NAMES]
     if task not in names:
         raise click.BadParameter(f"{task} is none of {', '.join(names)}")
     request_maintenance(_url(), task)

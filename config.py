@@ -38,6 +38,10 @@ class Settings:
     worker_database_url: str = _setting(
         "", "Login of the background worker. Derived like SERVICE_DATABASE_URL when empty."
     )
+    backup_database_url: str = _setting(
+        "",
+        "Login of backups, which reads everything and changes nothing. Derived like SERVICE_DATABASE_URL when empty.",
+    )
     maintenance_database_url: str = _setting(
         "",
         "Login of the worker's maintenance, which can become the owner of the tables: DETACH … CONCURRENTLY takes "
@@ -132,6 +136,19 @@ class Settings:
     metrics_token: str = _setting(
         "", "Bearer token that opens /metrics of the web processes. Empty: open to this machine only."
     )
+    backup_dir: Path | None = _setting(
+        None,
+        "Where the worker puts a dump of the database every day. Default: DATA_DIR/backups with the embedded database, "
+        "none with DATABASE_URL.",
+    )
+    backup_hour: int = _setting(2, "Hour of the day (UTC) in which it does that; -1 for never.", least=-1)
+    backup_keep_days: int = _setting(30, "Days that it keeps dumps. The newest always stays.", least=1)
+    wal_archive_dir: Path | None = _setting(
+        None,
+        "Where the embedded database archives its log, with a base backup every week, to be recovered to any point in "
+        "time. On another disk, best. Default: nowhere.",
+    )
+    wal_archive_keep_days: int = _setting(14, "Days back to which the archive lets recover.", least=1)
     log_level: str = _setting("INFO", "Least severe level that is logged.")
     log_dir: Path | None = _setting(None, "Directory of the log files of bin/serve. Default: DATA_DIR/log.")
 
@@ -169,6 +186,11 @@ class Settings:
     def logs(self) -> Path:
         """The directory of log files."""
         return self.log_dir or self.data_dir / "log"
+
+    @property
+    def backups(self) -> Path:
+        """The directory of dumps."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def base_url(self) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -43,3 +45,29 @@ def on_parent_death(death_signal: signal.Signals) -> Callable[[], None]:
             os._exit(1)
 
     return arrange
+
+
+def end(processes: list[int], how: signal.Signals, seconds: float = 10.0) -> None:
+    """Send a signal to processes that may be nobody's children any more, and wait until they are gone, or so long."""
+    for pid in processes:
+        try:
+            os.kill(pid, how)
+        except ProcessLookupError:
+            continue
+    await_end(processes, seconds)
+
+
+def await_end(processes: list[int], seconds: float) -> None:
+    """Wait until none of them runs, or so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(is_running(pid) for pid in processes):
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and has not ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"

@@ -18,12 +18,15 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from database.archiving import archive_open, archiving_settings
 from database.binaries import Installation, bundled, installations
-from database.child_processes import on_parent_death, signals_held
+from database.child_processes import await_end, end, on_parent_death, signals_held
 from database.server_account import Account, ServerAccountError, server_account, user_name, within_reach
 
 SUPERUSER = "postgres"
@@ -92,11 +95,22 @@ class EmbeddedServer:
     :param data_dir: the data directory.
     :param installation: the PostgreSQL to use. Default: the one the data directory was made by, the wheel's
         newest for a new one.
+    :param settings: further server settings, which come before all others.
+    :param archive: the directory of archived WAL segments (:mod:`database.archiving`), made when it is not there; None
+        for no archiving. The server's account reaches it through a descriptor that it inherits.
     """
 
-    def __init__(self, data_dir: Path, installation: Installation | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        installation: Installation | None = None,
+        settings: Mapping[str, str] | None = None,
+        archive: Path | None = None,
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self._wanted = installation
+        self._settings = dict(settings or {})
+        self._archive = archive
         self._process: subprocess.Popen[bytes] | None = None
         self._socket_dir: Path | None = None
 
@@ -115,9 +129,10 @@ class EmbeddedServer:
             raise EmbeddedServerError("the embedded PostgreSQL has not been started")
         return f"postgresql://{SUPERUSER}@/postgres?host={quote(str(self._socket_dir), safe='')}&port={PORT}"
 
-    def start(self) -> str:
-        """Start the server, making the data directory first if need be, and wait until it accepts connections.
+    def start(self, timeout: float = START_TIMEOUT) -> str:
+        """Start the server, making the data directory first if need be, and wait until it can be written to.
 
+        :param timeout: seconds; a recovery takes as long as there is log to go through.
         :returns: the superuser's login, as :attr:`url`.
         :raises EmbeddedServerError: it could not be started; nothing is left running.
         """
@@ -131,7 +146,7 @@ class EmbeddedServer:
             elif account is not None and self.data_dir.stat().st_uid != account.uid:
                 account.own(self.data_dir)
             self._retire_predecessor()
-            self._launch(installation, account)
+            self._launch(installation, account, timeout)
         except (ServerAccountError, OSError) as error:
             self.stop()
             raise EmbeddedServerError(f"the embedded PostgreSQL cannot be started: {error}") from error
@@ -159,6 +174,13 @@ class EmbeddedServer:
         if self._socket_dir is not None and not self._socket_dir.is_relative_to(self.data_dir):
             shutil.rmtree(self._socket_dir, ignore_errors=True)
         self._socket_dir = None
+
+    def remove(self) -> None:
+        """Stop whatever server runs on the data directory, and delete it."""
+        self.stop(immediate=True)
+        if self.data_dir.exists():
+            self._retire_predecessor()
+            shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def _installation(self) -> Installation:
         version_file = self.data_dir / "PG_VERSION"
@@ -209,19 +231,26 @@ class EmbeddedServer:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def _launch(self, installation: Installation, account: Account | None) -> None:
+    def _launch(self, installation: Installation, account: Account | None, timeout: float) -> None:
         self._socket_dir = self._make_socket_dir(account)
         _replace(self.data_dir / "pg_ident.conf", _identities(account), account)
         inside = account is not None and self._socket_dir.is_relative_to(self.data_dir)
         sockets = _WORKING_DIRECTORY / self._socket_dir.name if inside else self._socket_dir
         arguments = ["-c", "listen_addresses=", "-c", f"port={PORT}", "-c", "unix_socket_permissions=0700"]
         arguments += ["-c", 'unix_socket_directories="{}"'.format(str(sockets).replace('"', '""'))]
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile() as output, ExitStack() as open_here:
+            settings: dict[str, str] = {}
+            descriptors: tuple[int, ...] = ()
+            if self._archive is not None:
+                descriptors = (open_here.enter_context(archive_open(self._archive, account)),)
+                settings = archiving_settings(Path(f"/proc/self/fd/{descriptors[0]}"))
+            for name, value in {**settings, **self._settings}.items():
+                arguments += ["-c", f"{name}={value}"]
             with signals_held():
                 self._process = self._run(
-                    installation, "postgres", arguments, self.data_dir, account, output, signal.SIGINT
+                    installation, "postgres", arguments, self.data_dir, account, output, signal.SIGINT, descriptors
                 )
-            deadline = time.monotonic() + START_TIMEOUT
+            deadline = time.monotonic() + timeout
             while not self._is_ready():
                 if self._process.poll() is not None:
                     raise EmbeddedServerError(
@@ -229,7 +258,7 @@ class EmbeddedServer:
                         f"(more in {self.data_dir / 'log'})"
                     )
                 if time.monotonic() > deadline:
-                    raise EmbeddedServerError(f"{installation} was not ready after {START_TIMEOUT:.0f} seconds")
+                    raise EmbeddedServerError(f"{installation} was not ready after {timeout:.0f} seconds")
                 time.sleep(0.02)
 
     def _run(
@@ -241,6 +270,7 @@ class EmbeddedServer:
         account: Account | None,
         output: IO[bytes],
         death_signal: signal.Signals,
+        descriptors: tuple[int, ...] = (),
     ) -> subprocess.Popen[bytes]:
         seen_as = data_dir if account is None else _WORKING_DIRECTORY
         return subprocess.Popen(
@@ -250,6 +280,7 @@ class EmbeddedServer:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=descriptors,
             user=None if account is None else account.uid,
             group=None if account is None else account.gid,
             extra_groups=None if account is None else [],
@@ -292,15 +323,15 @@ class EmbeddedServer:
         lines = self._postmaster_file()
         processes = self._processes()
         if lines and lines[0].isdigit() and int(lines[0]) in processes:
-            _end([int(lines[0])], signal.SIGINT, STOP_TIMEOUT)
+            end([int(lines[0])], signal.SIGINT, STOP_TIMEOUT)
         self._clear_processes()
         # With no server left these are stale for certain; PostgreSQL would take a reused process id for its owner.
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
     def _clear_processes(self) -> None:
         # Without a postmaster they end by themselves, unless a long computation keeps one from noticing.
-        _await_end(self._processes(), 5.0)
-        _end(self._processes(), signal.SIGKILL)
+        await_end(self._processes(), 5.0)
+        end(self._processes(), signal.SIGKILL)
 
     def _processes(self) -> list[int]:
         """The server processes that work in the data directory."""
@@ -312,29 +343,6 @@ class EmbeddedServer:
             except OSError:  # ended meanwhile, or another user's
                 continue
         return found
-
-
-def _end(processes: list[int], how: signal.Signals, seconds: float = 10.0) -> None:
-    for pid in processes:
-        try:
-            os.kill(pid, how)
-        except ProcessLookupError:
-            continue
-    _await_end(processes, seconds)
-
-
-def _await_end(processes: list[int], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(_is_running(pid) for pid in processes):
-        time.sleep(0.02)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"
 
 
 def _identities(account: Account | None) -> str:

@@ -17,7 +17,7 @@ from database.migrations import migrate, take_turn
 from database.powers import refuse_powers
 from database.queries import load
 
-LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer")
+LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer", "ccb_backup")
 MIGRATOR = load("schema_migrations")
 ATTEMPTS = 10  # at the locks of a partition
 OPERATIONS = load("operations")
@@ -29,6 +29,7 @@ class LoginUrls:
 
     service: str
     worker: str
+    backup: str = ""
     maintenance: str = ""
 
 
@@ -36,7 +37,7 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
     """Create the roles, bring the schema up to date, and give the service its logins.
 
     :param admin_url: an administrator's login: a superuser, or the database's owner with CREATEROLE.
-    :param settings: `service_database_url` and `worker_database_url` are used as they are where given;
+    :param settings: `service_database_url`, `worker_database_url` and `backup_database_url` are used where given;
         otherwise the logins are derived from `admin_url`, their passwords kept in DATA_DIR/logins.json.
     :raises psycopg.Error: the server refused something.
     :raises database.migrations.MigrationError: program and database do not fit together.
@@ -49,11 +50,22 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
     logins = LoginUrls(
         service=settings.service_database_url or _login(admin_url, "ccb_service", passwords["ccb_service"]),
         worker=settings.worker_database_url or _login(admin_url, "ccb_worker", passwords["ccb_worker"]),
+        backup=backup_login(admin_url, settings),
         maintenance=settings.maintenance_database_url
         or _login(admin_url, "ccb_maintainer", passwords["ccb_maintainer"]),
     )
     refuse_powers(logins.service)
     return logins
+
+
+def backup_login(admin_url: str, settings: Settings) -> str:
+    """The login that reads everything and changes nothing.
+
+    :raises psycopg.Error: the server has no such role yet, or refuses to set its password.
+    """
+    return settings.backup_database_url or _login(
+        admin_url, "ccb_backup", _passwords(settings.data_dir / "logins.json")["ccb_backup"]
+    )
 
 
 def create_roles(admin_url: str) -> None:

@@ -1,15 +1,17 @@
-"""Backups as dumps: create, verify, restore, prune (ruling 24).
+"""Backups as dumps: create, list, verify, prune (ruling 24).
 
 A backup is a pg_dump archive in the custom format, which is compressed already, and beside it a manifest: the
-archive's checksum, and for every table the number of rows and a digest of its content at the moment of the dump.
+archive's checksum, for every table the number of rows and a digest of its content at the moment of the dump, and the
+settings of the database, which a dump does not hold.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
-import secrets
-import subprocess
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,27 +20,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from database.binaries import Installation, installations
 from database.queries import load
+from operations.postgresql_programs import BackupError, fitting, flush, run
 
 QUERIES = load("backups")
 MIGRATOR = load("schema_migrations")
 RETENTION = timedelta(days=30)
+LOCK_WAIT = "60s"  # pg_dump gives up rather than queue behind whoever holds a table, with everybody behind it
 
 Digests = dict[str, list[Any]]
 
 
-class BackupError(Exception):
-    """A backup cannot be made, or is not what it should be; the message says why."""
-
-
 @dataclass(frozen=True)
 class Backup:
-    """One backup; `tables` holds number of rows and digest of each table."""
+    """One backup.
+
+    :param tables: number of rows and digest of each table.
+    :param properties: encoding, locale, owner, grants and settings of the database; None in manifests of before.
+    """
 
     path: str
     created_at: str
@@ -47,178 +49,188 @@ class Backup:
     sha256: str
     size_bytes: int
     tables: Digests
+    properties: dict[str, Any] | None = None
 
 
-def create_backup(url: str, folder: Path) -> Backup:
-    """Dump a database.
+def create_backup(url: str, folder: Path, stop: threading.Event | None = None) -> Backup:
+    """Dump a database while others write into it.
 
-    :param url: an administrator's login that row level security does not bind; another one is refused by pg_dump.
-    :raises BackupError: pg_dump failed; nothing is left behind.
+    :param url: a login that reads everything: of `ccb_backup`, or a superuser's. Another one is refused.
+    :param stop: breaks the dump off when it is set; with it somebody else who works in the folder is waited for.
+    :raises BackupError: the dump failed, or the folder is not free; nothing is left behind.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     moment = datetime.now(UTC)
     archive = folder / f"full_backup_{moment:%Y%m%d_%H%M%S_%f}.dump"
     unfinished = archive.with_suffix(".unfinished")
-    try:
-        with psycopg.connect(url, row_factory=dict_row) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            snapshot = _row(connection, QUERIES.export_snapshot.text)["snapshot"]
-            tables = _digests(connection)
-            version = connection.info.server_version // 10000
-            unfinished.touch(mode=0o600)
-            arguments = ["--format=custom", f"--snapshot={snapshot}", f"--file={unfinished}", f"--dbname={url}"]
-            _run(version, "pg_dump", arguments)
-        backup = Backup(
-            str(archive),
-            moment.isoformat(),
-            str(conninfo_to_dict(url).get("dbname") or "postgres"),
-            version,
-            _checksum(unfinished),
-            unfinished.stat().st_size,
-            tables,
-        )
-        _manifest(archive).write_text(json.dumps(asdict(backup), indent=1), "utf-8")
-        unfinished.rename(archive)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _record(url, backup, is_verified=False)
+    with sole_use(folder, stop):
+        _remove_leftovers(folder)
+        try:
+            with _reader(url) as (connection, arguments):
+                snapshot = row(connection, QUERIES.export_snapshot.text)["snapshot"]
+                tables = digests(connection)
+                properties = row(connection, QUERIES.properties.text)["properties"]
+                version = connection.info.server_version // 10000
+                unfinished.touch(mode=0o600)
+                arguments += ["--format=custom", f"--snapshot={snapshot}", f"--file={unfinished}"]
+                run(fitting(version, "pg_dump").bin / "pg_dump", arguments, url=url, stop=stop)
+            flush(unfinished)
+            backup = Backup(
+                str(archive),
+                moment.isoformat(),
+                database_name(url),
+                version,
+                checksum(unfinished),
+                unfinished.stat().st_size,
+                tables,
+                properties,
+            )
+            manifest = _manifest(archive)
+            manifest.touch(mode=0o600)
+            manifest.write_text(json.dumps(asdict(backup), indent=1), "utf-8")
+            flush(manifest)
+            unfinished.rename(archive)
+            flush(folder)
+        except OSError as error:
+            raise BackupError(f"the backup cannot be written: {error}") from error
+        finally:
+            unfinished.unlink(missing_ok=True)
+            if not archive.exists():
+                _manifest(archive).unlink(missing_ok=True)
+    record(url, archive.name, backup.size_bytes, backup.sha256, is_verified=False)
     return backup
 
 
 def list_backups(folder: Path) -> list[Backup]:
-    """The backups of a folder, oldest first."""
+    """The backups of a folder, oldest first.
+
+    :raises BackupError: a manifest cannot be read.
+    """
     found = []
     for archive in sorted(folder.glob("full_backup_*.dump")):
         if _manifest(archive).exists():
-            values = json.loads(_manifest(archive).read_text("utf-8"))
-            found.append(Backup(**{**values, "path": str(archive)}))
+            try:
+                found.append(Backup(**{**json.loads(_manifest(archive).read_text("utf-8")), "path": str(archive)}))
+            except (ValueError, TypeError) as error:
+                raise BackupError(f"{_manifest(archive)} cannot be read: {error}") from error
     return found
-
-
-def verify_backup(url: str, backup: Backup) -> None:
-    """Restore a backup into a scratch database and compare every table.
-
-    :param url: an administrator's login to the server that lends the scratch database.
-    :raises BackupError: the archive was changed, cannot be restored, or holds something else than was dumped.
-    """
-    with _restored(url, backup):
-        _record(url, backup, is_verified=True)
-
-
-def restore_backup(url: str, backup: Backup, *, overwrite: bool = False) -> None:
-    """Put a backup in the place of the database that `url` names.
-
-    It is restored beside the present one and verified first: until the very end nothing is lost.
-
-    :param overwrite: whether a database that is in use may be replaced.
-    :raises BackupError: it is in use, or the backup is no good.
-    """
-    name = str(conninfo_to_dict(url).get("dbname") or "postgres")
-    with _elsewhere(url) as connection:
-        used = _row(connection, QUERIES.is_used.text, name)
-        if used["is_there"] and not overwrite:
-            raise BackupError(
-                f"the database {name} is there already, with {used['connections']} connections; say so if it may go"
-            )
-    with _restored(url, backup) as scratch, _elsewhere(url) as connection:
-        put_away = f"{name}_{secrets.token_hex(4)}"
-        if used["is_there"]:
-            connection.execute(QUERIES.cut_connections.text, [name])
-            _rename(connection, name, put_away)
-        _rename(connection, scratch, name)
-        if used["is_there"]:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(put_away)))
 
 
 def prune_backups(folder: Path, keep: timedelta = RETENTION) -> list[Path]:
     """Remove backups that are older than the retention; the newest always stays.
 
     :return: the archives that were removed.
+    :raises BackupError: somebody makes a backup into this folder now.
     """
     limit = datetime.now(UTC) - keep
-    expired = [each for each in list_backups(folder)[:-1] if datetime.fromisoformat(each.created_at) < limit]
-    for backup in expired:
-        Path(backup.path).unlink()
-        _manifest(Path(backup.path)).unlink()
+    with sole_use(folder):
+        expired = [each for each in list_backups(folder)[:-1] if datetime.fromisoformat(each.created_at) < limit]
+        for backup in expired:
+            Path(backup.path).unlink()
+            _manifest(Path(backup.path)).unlink()
+        _remove_leftovers(folder)
     return [Path(backup.path) for backup in expired]
 
 
-@contextmanager
-def _restored(url: str, backup: Backup) -> Iterator[str]:
-    """A scratch database with the verified content of a backup; dropped unless it was renamed meanwhile."""
-    archive = Path(backup.path)
-    if not archive.exists() or _checksum(archive) != backup.sha256:
-        raise BackupError(f"{archive} is not the file that was written: its checksum differs")
-    scratch = f"ccb_restore_{secrets.token_hex(6)}"
-    target = make_conninfo(url, dbname=scratch)
-    with _elsewhere(url) as connection:
-        version = connection.info.server_version // 10000
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(scratch)))
-    try:
-        # row security on: materialized views are refreshed as their owner, whom policies let see everything
-        arguments = ["--exit-on-error", "--enable-row-security", f"--dbname={target}", str(archive)]
-        _run(version, "pg_restore", arguments)
-        with psycopg.connect(target, row_factory=dict_row) as inside:
-            found = _digests(inside)
-        differing = sorted(name for name in found.keys() | backup.tables if found.get(name) != backup.tables.get(name))
-        if differing:
-            raise BackupError(f"{archive} does not hold what was dumped: {', '.join(differing)}")
-        yield scratch
-    finally:
-        with _elsewhere(url) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(scratch)))
+def record(url: str, name: str, size_bytes: int, sha256: str, *, is_verified: bool, kind: str = "dump") -> None:
+    """Note a backup in the database, where its age is watched; one that keeps no such record is left as it is.
 
-
-@contextmanager
-def _elsewhere(url: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection to another database of the same server, from which databases can be made and renamed."""
-    elsewhere = make_conninfo(url, dbname="template1")
-    connection = psycopg.connect(elsewhere, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor)
-    with connection:
-        yield connection
-
-
-def _record(url: str, backup: Backup, *, is_verified: bool) -> None:
-    """Note it in the database, where its age is watched; one that keeps no record is left as it is."""
+    :param url: a login of `ccb_backup`, or an administrator's.
+    :param kind: `dump` or `base`.
+    """
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        if _row(connection, QUERIES.has_record.text)["is_there"]:
-            connection.execute(MIGRATOR.become_owner.text)
-            values = Path(backup.path).name, backup.size_bytes, backup.sha256, is_verified
-            _row(connection, QUERIES.record.text, *values)
+        there = row(connection, QUERIES.has_record.text)
+        if there["is_there"]:
+            if there["may_become_owner"]:
+                connection.execute(MIGRATOR.become_owner.text)
+            row(connection, QUERIES.record.text, name, size_bytes, sha256, is_verified, kind)
 
 
-def _rename(connection: psycopg.Connection[Any], name: str, new_name: str) -> None:
-    connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new_name)))
+@contextmanager
+def sole_use(folder: Path, stop: threading.Event | None = None) -> Iterator[None]:
+    """Nobody else writes backups into this folder meanwhile; the lock ends with the process.
+
+    :param stop: wait until it is free, or this is set; without it do not wait.
+    :raises BackupError: it is not free.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise BackupError(f"{folder} cannot be used: {error.strerror}") from error
+    try:
+        while not _locked(descriptor):
+            if stop is None or stop.wait(0.5):
+                raise BackupError(f"somebody else works in {folder} at this moment")
+        yield
+    finally:
+        os.close(descriptor)
 
 
-def _row(connection: psycopg.Connection[Any], text: str, *values: Any) -> dict[str, Any]:
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def database_name(url: str) -> str:
+    """The database that a login leads to."""
+    values = conninfo_to_dict(url)
+    return str(values.get("dbname") or values.get("user") or "postgres")
+
+
+def row(connection: psycopg.Connection[Any], text: str, *values: Any) -> dict[str, Any]:
+    """The one row of a statement with $ parameters."""
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
         return dict(cursor.execute(text, values or None).fetchone() or {})
 
 
-def _digests(connection: psycopg.Connection[dict[str, Any]]) -> Digests:
-    rows = connection.execute(QUERIES.digests.text).fetchall()
-    return {row["name"]: [row["row_count"], row["digest"]] for row in rows}
+def digests(connection: psycopg.Connection[Any]) -> Digests:
+    """What a database's tables hold: number of rows and digest of each."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(QUERIES.digests.text).fetchall()
+    return {each["name"]: [each["row_count"], each["digest"]] for each in found}
 
 
-def _run(server_version: int, program: str, arguments: list[str]) -> None:
-    command = [str(_fitting(server_version).bin / program), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode != 0:
-        raise BackupError(f"{program} failed: {' '.join(done.stderr.split())[:500]}")
-
-
-def _fitting(server_version: int) -> Installation:
-    """The oldest installation that is not older than the server: pg_dump refuses newer servers."""
-    able = [each for each in installations() if each.version >= server_version and (each.bin / "pg_dump").exists()]
-    if not able:
-        raise BackupError(f"there is no pg_dump for PostgreSQL {server_version}")
-    return min(able, key=lambda each: each.version)
-
-
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _reader(url: str) -> Iterator[tuple[psycopg.Connection[Any], list[str]]]:
+    """A snapshot of everything, and what pg_dump has to be told to read as much.
+
+    :raises BackupError: row level security would keep rows of some table out of it.
+    """
+    arguments = [f"--lock-wait-timeout={LOCK_WAIT}"]
+    # pg_cron's own tables; its jobs are registered by `flask migrate`, in whichever database that is
+    arguments.append("--exclude-schema=cron")
+    with psycopg.connect(url) as connection:
+        connection.autocommit = True
+        reading = row(connection, QUERIES.reading.text)
+        if reading["has_to_ask"]:
+            connection.execute(QUERIES.open_to_backups.text)
+        connection.autocommit = False
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        if not reading["bypasses"]:
+            hidden = connection.execute(QUERIES.hidden_tables.text).fetchall()
+            if hidden:
+                names = ", ".join(name for (name,) in hidden[:5])
+                raise BackupError(f"{reading['name']} does not see all rows of {len(hidden)} tables: {names}")
+            arguments.append("--enable-row-security")
+        yield connection, arguments
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a killed process left: half an archive, a manifest without its archive."""
+    for each in folder.glob("full_backup_*.unfinished"):
+        each.unlink()
+    for each in folder.glob("full_backup_*.json"):
+        if not each.with_suffix(".dump").exists():
+            each.unlink()
 
 
 def _manifest(archive: Path) -> Path:

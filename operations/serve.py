@@ -34,17 +34,26 @@ STOP_TIMEOUT = 35.0  # a little more than gunicorn gives its own workers
 PORT_TIMEOUT = 3.0  # the web processes of a supervisor that was killed need a moment to leave
 LOOK_EVERY = 0.5
 
-_LOGINS = ("database_url", "service_database_url", "worker_database_url", "maintenance_database_url")
+_LOGINS = (
+    "database_url",
+    "service_database_url",
+    "worker_database_url",
+    "maintenance_database_url",
+    "backup_database_url",
+)
 
 
 class LoginUrls(Protocol):
-    """The logins that the web processes and the worker use."""
+    """The logins that the web processes, the worker and backups use."""
 
     @property
     def service(self) -> str: ...
 
     @property
     def worker(self) -> str: ...
+
+    @property
+    def backup(self) -> str: ...
 
     @property
     def maintenance(self) -> str: ...
@@ -156,7 +165,11 @@ class Supervisor:
         worker: Sequence[str],
     ) -> None:
         self._settings = replace(
-            settings, data_dir=ROOT / settings.data_dir, log_dir=settings.log_dir and ROOT / settings.log_dir
+            settings,
+            data_dir=ROOT / settings.data_dir,
+            log_dir=settings.log_dir and ROOT / settings.log_dir,
+            backup_dir=settings.backup_dir and ROOT / settings.backup_dir,
+            wal_archive_dir=settings.wal_archive_dir and ROOT / settings.wal_archive_dir,
         )
         self._prepare = prepare
         self._commands = {"web": web, "worker": worker}
@@ -174,7 +187,7 @@ class Supervisor:
         """
         settings = self._settings
         _make_directory("DATA_DIR", settings.data_dir)
-        self._lock = _lock(settings.data_dir)
+        self._lock = lock_data_dir(settings.data_dir)
         _expect_free_port(settings.host, settings.port)
         _make_directory("LOG_DIR", settings.logs)
         self._settings = settings = with_secret_keys(settings)
@@ -182,14 +195,14 @@ class Supervisor:
             admin_url = settings.database_url
             _expect_database(admin_url)
         else:
-            self._database = EmbeddedServer(settings.data_dir / "postgresql")
+            self._database = embedded_server(settings)
             admin_url = self._database.start()
             self._database_pause.started()
         logins = self._prepare(admin_url, settings)
         environment = _environment(settings)
         for name, own_logins in (
             ("web", {"SERVICE_DATABASE_URL": logins.service}),
-            ("worker", {"WORKER_DATABASE_URL": logins.worker, "MAINTENANCE_DATABASE_URL": logins.maintenance}),
+            ("worker", _for_the_worker(settings, logins)),
         ):
             own = {**environment, **own_logins}
             each = ServiceProcess(name, self._commands[name], own, ROOT, settings.logs / f"{name}.log")
@@ -261,6 +274,19 @@ class Supervisor:
                 self._database_pause.started()
 
 
+def embedded_server(settings: Settings, **server_settings: str) -> EmbeddedServer:
+    """The server of a DATA_DIR; it archives its log where WAL_ARCHIVE_DIR is set."""
+    archive = settings.wal_archive_dir and settings.wal_archive_dir / "wal"
+    return EmbeddedServer(settings.data_dir / "postgresql", settings=server_settings, archive=archive)
+
+
+def _for_the_worker(settings: Settings, logins: LoginUrls) -> Mapping[str, str]:
+    """Its logins; that of backups where it makes them, which by default is for the embedded database only."""
+    own = {"WORKER_DATABASE_URL": logins.worker, "MAINTENANCE_DATABASE_URL": logins.maintenance}
+    folder = settings.backup_dir or (None if settings.database_url else settings.data_dir / "backups")
+    return own if folder is None else {**own, "BACKUP_DATABASE_URL": logins.backup, "BACKUP_DIR": str(folder)}
+
+
 def _environment(settings: Settings) -> Mapping[str, str]:
     """The settings as environment variables on top of our own, without any database login."""
     environment = dict(os.environ)
@@ -280,7 +306,12 @@ def _make_directory(variable: str, directory: Path) -> None:
         raise ConfigurationError(f"{variable}: {directory} cannot be made: {error.strerror}") from error
 
 
-def _lock(data_dir: Path) -> IO[str]:
+def lock_data_dir(data_dir: Path) -> IO[str]:
+    """Have a data directory for oneself for as long as the file is open.
+
+    :raises ServeError: a running bin/serve has it.
+    :raises ConfigurationError: it cannot be written to.
+    """
     path = data_dir / "serve.lock"
     try:
         lock = path.open("a+")

@@ -10,6 +10,7 @@ from schemas.fields import choice, described, identifier, moment, version
 from schemas.lists import filters
 
 TASKS = ("create-partitions", "refresh-views", "cleanup-old-data", "cleanup-mail", "archive-old-partitions")
+BACKUP_TASKS = ("create-backup", "verify-backup", "create-base-backup", "drill-recovery")
 OUTCOMES = ("requested", "running", "succeeded", "failed")
 
 
@@ -166,19 +167,20 @@ Partitions = report_of(
 )
 Backups = report_of(
     "Backups",
+    kind=_text("`dump`: the database. `base`: the whole server, to recover to a point in time from.", "dump"),
     name=_text("The file's name, as `flask backup list` shows it.", "full_backup_20261122_020000_000000.dump"),
     size_bytes=_count("Its size in bytes.", 81920),
     size=_text("The same in words.", "80 kB"),
     sha256=_text("Its checksum.", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     created_at=moment("When it was made.", required=True),
-    verified_at=_moment("When it was last restored elsewhere and found to be what was dumped."),
+    verified_at=_moment("When it was last restored elsewhere and found to be what it should: the last drill."),
 )
 
 
 class MaintenanceRunCreate(Schema):
     """A task to be done now."""
 
-    task = choice("The task.", TASKS, required=True)
+    task = choice("The task.", (*TASKS, *BACKUP_TASKS), required=True)
 
 
 class MaintenanceRun(Schema):
@@ -205,6 +207,6 @@ class MaintenanceRun(Schema):
 MaintenanceRunFilters = filters(
     "MaintenanceRunFilters",
     "created_at",
-    task=choice("Only those of this task.", TASKS),
+    task=choice("Only those of this task.", (*TASKS, *BACKUP_TASKS)),
     outcome=choice("Only those of which this became.", OUTCOMES),
 )

@@ -20,7 +20,9 @@ BEGIN
             ('ccb_worker', 'LOGIN NOINHERIT'),
             -- login of the worker's maintenance, which becomes the owner: ALTER TABLE … DETACH PARTITION … CONCURRENTLY
             -- runs in no function, so no definer can do it for a powerless login
-            ('ccb_maintainer', 'LOGIN NOINHERIT')
+            ('ccb_maintainer', 'LOGIN NOINHERIT'),
+            -- the login of backups: reads everything, changes nothing, and is no process's that serves
+            ('ccb_backup', 'LOGIN INHERIT')
         ) AS roles (name, attributes)
     LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
@@ -41,6 +43,9 @@ BEGIN
     FOR wanted IN
         SELECT * FROM (VALUES
             ('ccb_owner', current_user::text),
+            -- only who has the powers of each owner can restore a dump
+            ('ccb_definer', current_user::text),
+            ('ccb_observer', current_user::text),
             ('ccb_definer', 'ccb_owner'),
             ('ccb_observer', 'ccb_owner'),
             ('ccb_owner', 'ccb_maintainer'),
@@ -63,10 +68,10 @@ $$;
 
 DO $$
 BEGIN
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ccb_service, ccb_worker, ccb_maintainer', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO ccb_service, ccb_worker, ccb_maintainer, ccb_backup', current_database());
     EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO ccb_owner', current_database());
     GRANT USAGE, CREATE ON SCHEMA public TO ccb_owner, ccb_definer, ccb_observer;
-    GRANT USAGE ON SCHEMA public TO ccb_service, ccb_worker, authenticated_users;
+    GRANT USAGE ON SCHEMA public TO ccb_service, ccb_worker, ccb_backup, authenticated_users;
     REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 END
 $$;
@@ -80,6 +85,21 @@ BEGIN
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE NOTICE 'ccb_observer cannot be given pg_read_all_stats by %', current_user;
+END
+$$;
+
+-- A dump has to read past row level security. Not every administrator may hand that on, above all on managed PostgreSQL:
+-- there policies for this role stand in for it, which open_to_backups() makes.
+DO $$
+BEGIN
+    IF NOT pg_has_role('ccb_backup', 'pg_read_all_data', 'USAGE') THEN
+        GRANT pg_read_all_data TO ccb_backup;
+    END IF;
+    IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'ccb_backup') THEN
+        ALTER ROLE ccb_backup BYPASSRLS;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'ccb_backup cannot be given BYPASSRLS by %', current_user;
 END
 $$;
 
@@ -106,3 +126,7 @@ ALTER ROLE ccb_maintainer SET client_connection_check_interval = '2s';
 ALTER ROLE ccb_maintainer SET tcp_keepalives_idle = '10s';
 ALTER ROLE ccb_maintainer SET tcp_keepalives_interval = '5s';
 ALTER ROLE ccb_maintainer SET tcp_keepalives_count = 3;
+-- a dump takes as long as it takes
+ALTER ROLE ccb_backup SET statement_timeout = 0;
+ALTER ROLE ccb_backup SET idle_in_transaction_session_timeout = 0;
+ALTER ROLE ccb_backup SET timezone = 'UTC';

@@ -127,24 +127,28 @@ CREATE TABLE backups (
     sha256 character varying(64) NOT NULL,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
     verified_at timestamp with time zone,
+    kind character varying(20) DEFAULT 'dump'::character varying NOT NULL,
     CONSTRAINT pk_backups PRIMARY KEY (id),
-    CONSTRAINT uq_backups_name UNIQUE (name)
+    CONSTRAINT uq_backups_name UNIQUE (name),
+    CONSTRAINT ck_backups_kind CHECK (((kind)::text = ANY ((ARRAY['dump'::character varying, 'base'::character varying])::text[])))
 );
-CREATE INDEX idx_backups_created ON public.backups USING btree (created_at);
+CREATE INDEX idx_backups_kind_created ON public.backups USING btree (kind, created_at);
 ALTER TABLE backups ENABLE ROW LEVEL SECURITY;
 ALTER TABLE backups FORCE ROW LEVEL SECURITY;
 CREATE POLICY backups_definer ON backups AS PERMISSIVE FOR ALL TO ccb_definer
     USING (true)
     WITH CHECK (true);
 GRANT INSERT, SELECT, UPDATE ON backups TO ccb_definer;
-COMMENT ON COLUMN backups.verified_at IS 'When it was last restored elsewhere and found to be what was dumped.';
+COMMENT ON COLUMN backups.verified_at IS 'When it was last restored elsewhere and found to be what it should: the last drill.';
+COMMENT ON COLUMN backups.kind IS 'dump: one database, by pg_dump. base: the whole server, to recover to a point in time from.';
 
 CREATE TABLE event_clocks (
     system_identifier bigint NOT NULL,
     relation oid NOT NULL,
     transaction_offset bigint NOT NULL,
     created_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL,
-    CONSTRAINT pk_event_clocks PRIMARY KEY (system_identifier, relation),
+    timeline integer NOT NULL,
+    CONSTRAINT pk_event_clocks PRIMARY KEY (system_identifier, relation, timeline),
     CONSTRAINT uq_event_clocks_transaction_offset UNIQUE (transaction_offset)
 );
 ALTER TABLE event_clocks ENABLE ROW LEVEL SECURITY;
@@ -157,6 +161,7 @@ GRANT INSERT, SELECT ON event_clocks TO ccb_definer;
 COMMENT ON TABLE event_clocks IS 'Where events were written: one row for each place that this database has lived in.';
 COMMENT ON COLUMN event_clocks.relation IS 'This table''s own oid: another one in each database that a dump is restored into.';
 COMMENT ON COLUMN event_clocks.transaction_offset IS 'A multiple of 10^13, which is more transactions than a cluster sees.';
+COMMENT ON COLUMN event_clocks.timeline IS 'Of the write-ahead log: another one after each recovery and each take-over.';
 
 CREATE TABLE events (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1850,6 +1855,27 @@ $function$;
 GRANT EXECUTE ON FUNCTION authenticate_session(text,text,text,text) TO ccb_service;
 ALTER FUNCTION authenticate_session(text,text,text,text) OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.backup_gauges()
+ RETURNS TABLE(gauge text, label text, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT 'last_backup_age_seconds', made.kind::text,
+        extract(epoch FROM clock_timestamp() - max(made.created_at))::double precision
+    FROM backups AS made GROUP BY made.kind
+    UNION ALL
+    SELECT 'last_drill_age_seconds', made.kind::text,
+        extract(epoch FROM clock_timestamp() - max(made.verified_at))::double precision
+    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION backup_gauges() TO ccb_service;
+ALTER FUNCTION backup_gauges() OWNER TO ccb_definer;
+COMMENT ON FUNCTION backup_gauges() IS 'What /metrics tells of backups, by kind.';
+
 CREATE OR REPLACE FUNCTION public.begin_login(account text, address text, email text)
  RETURNS TABLE(user_id uuid, password_hash text, wait_seconds integer)
  LANGUAGE plpgsql
@@ -2912,6 +2938,22 @@ CREATE OR REPLACE FUNCTION public.current_session_id()
 RETURN (NULLIF(current_setting('app.current_session_id'::text, true), ''::text))::uuid;
 GRANT EXECUTE ON FUNCTION current_session_id() TO PUBLIC;
 
+CREATE OR REPLACE FUNCTION public.current_timeline()
+ RETURNS integer
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN NULL;
+    END IF;
+    RETURN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer;
+END
+$function$;
+ALTER FUNCTION current_timeline() OWNER TO ccb_definer;
+COMMENT ON FUNCTION current_timeline() IS 'Of the write-ahead log; NULL on a standby, which writes none.';
+
 CREATE OR REPLACE FUNCTION public.current_user_id()
  RETURNS uuid
  LANGUAGE sql
@@ -3148,8 +3190,8 @@ DECLARE
 BEGIN
     IF here IS NULL THEN
         -- the first ones to write wait for the very first
-        INSERT INTO event_clocks (system_identifier, relation, transaction_offset)
-        SELECT control.system_identifier, 'event_clocks'::regclass, next_transaction_offset()
+        INSERT INTO event_clocks (system_identifier, relation, timeline, transaction_offset)
+        SELECT control.system_identifier, 'event_clocks'::regclass, current_timeline(), next_transaction_offset()
         FROM pg_control_system() AS control
         ON CONFLICT DO NOTHING;
         here := transaction_offset();
@@ -3918,6 +3960,41 @@ GRANT EXECUTE ON FUNCTION observation() TO authenticated_users, ccb_owner;
 ALTER FUNCTION observation() OWNER TO ccb_observer;
 COMMENT ON FUNCTION observation() IS 'What the reports can see here, and since when.';
 
+CREATE OR REPLACE FUNCTION public.open_to_backups()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '2s'
+AS $function$
+DECLARE
+    relation record;
+    opened bigint := 0;
+BEGIN
+    FOR relation IN
+        SELECT pg_class.oid::regclass AS name, pg_class.relname || '_backup' AS policy,
+            pg_class.relkind <> 'S' AND NOT EXISTS (
+                SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND 'ccb_backup'::regrole = ANY (polroles)
+            ) AS needs_policy
+        FROM pg_class
+        WHERE relnamespace IN ('public'::regnamespace, 'archive'::regnamespace) AND relkind IN ('r', 'p', 'S')
+          AND relowner = 'ccb_owner'::regrole
+          AND (NOT has_table_privilege('ccb_backup', pg_class.oid, 'SELECT') OR relkind <> 'S' AND NOT EXISTS (
+                SELECT FROM pg_policy WHERE polrelid = pg_class.oid AND 'ccb_backup'::regrole = ANY (polroles)))
+        ORDER BY pg_class.oid
+    LOOP
+        EXECUTE format('GRANT SELECT ON %s TO ccb_backup', relation.name);
+        IF relation.needs_policy THEN
+            EXECUTE format('CREATE POLICY %I ON %s FOR SELECT TO ccb_backup USING (true)', relation.policy, relation.name);
+        END IF;
+        opened := opened + 1;
+    END LOOP;
+    RETURN opened;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION open_to_backups() TO ccb_backup;
+COMMENT ON FUNCTION open_to_backups() IS 'Lets ccb_backup read every table where it does not bypass row level security.';
+
 CREATE OR REPLACE FUNCTION public.operational_gauges()
  RETURNS TABLE(gauge text, label text, value double precision)
  LANGUAGE plpgsql
@@ -4287,23 +4364,25 @@ $function$;
 ALTER FUNCTION record_audit(text,text,text,uuid,jsonb,uuid) OWNER TO ccb_definer;
 COMMENT ON FUNCTION record_audit(text,text,text,uuid,jsonb,uuid) IS 'Appends to audit_logs what happened, with the request''s address, agent and id.';
 
-CREATE OR REPLACE FUNCTION public.record_backup(name text, size_bytes bigint, sha256 text, is_verified boolean)
+CREATE OR REPLACE FUNCTION public.record_backup(name text, size_bytes bigint, sha256 text, is_verified boolean, kind text DEFAULT 'dump'::text)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+#variable_conflict use_column
 BEGIN
-    PERFORM expect_operator('operations:run');
-    INSERT INTO backups AS known (name, size_bytes, sha256) VALUES ($1, $2, $3) ON CONFLICT ON CONSTRAINT uq_backups_name DO NOTHING;
-    IF is_verified THEN
-        UPDATE backups SET verified_at = clock_timestamp() WHERE backups.name = $1;
+    IF session_user <> 'ccb_backup' THEN
+        PERFORM expect_operator('operations:run');
     END IF;
+    INSERT INTO backups (name, size_bytes, sha256, kind, verified_at)
+    VALUES ($1, $2, $3, $5, CASE WHEN $4 THEN clock_timestamp() END)
+    ON CONFLICT (name) DO UPDATE SET verified_at = coalesce(EXCLUDED.verified_at, backups.verified_at);
 END
 $function$;
-GRANT EXECUTE ON FUNCTION record_backup(text,bigint,text,boolean) TO ccb_owner;
-ALTER FUNCTION record_backup(text,bigint,text,boolean) OWNER TO ccb_definer;
-COMMENT ON FUNCTION record_backup(text,bigint,text,boolean) IS 'Called from the command line, by whoever makes a backup or has restored one elsewhere.';
+GRANT EXECUTE ON FUNCTION record_backup(text,bigint,text,boolean,text) TO ccb_backup, ccb_owner;
+ALTER FUNCTION record_backup(text,bigint,text,boolean,text) OWNER TO ccb_definer;
+COMMENT ON FUNCTION record_backup(text,bigint,text,boolean,text) IS 'Called by whoever makes a backup or has restored one elsewhere.';
 
 CREATE OR REPLACE FUNCTION public.record_event()
  RETURNS trigger
@@ -4607,7 +4686,7 @@ GRANT EXECUTE ON FUNCTION replication_lags() TO ccb_definer;
 ALTER FUNCTION replication_lags() OWNER TO ccb_observer;
 
 CREATE OR REPLACE FUNCTION public.report_backups()
- RETURNS TABLE(name text, size_bytes bigint, size text, sha256 text, created_at timestamp with time zone, verified_at timestamp with time zone)
+ RETURNS TABLE(kind text, name text, size_bytes bigint, size text, sha256 text, created_at timestamp with time zone, verified_at timestamp with time zone)
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -4615,7 +4694,8 @@ AS $function$
 BEGIN
     PERFORM expect_operator('operations:read');
     RETURN QUERY
-    SELECT made.name::text, made.size_bytes, pg_size_pretty(made.size_bytes), made.sha256::text, made.created_at, made.verified_at
+    SELECT made.kind::text, made.name::text, made.size_bytes, pg_size_pretty(made.size_bytes), made.sha256::text,
+        made.created_at, made.verified_at
     FROM backups AS made ORDER BY made.created_at DESC LIMIT 100;
 END
 $function$;
@@ -5388,11 +5468,15 @@ CREATE OR REPLACE FUNCTION public.transaction_offset()
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+DECLARE
+    here integer := current_timeline();
 BEGIN
     RETURN (
         SELECT clock.transaction_offset FROM event_clocks AS clock
         WHERE clock.system_identifier = (SELECT control.system_identifier FROM pg_control_system() AS control)
-          AND clock.relation = 'event_clocks'::regclass);
+          AND clock.relation = 'event_clocks'::regclass
+          AND (clock.timeline = here OR here IS NULL) -- a standby reads what its primary writes: the newest clock's
+        ORDER BY clock.transaction_offset DESC LIMIT 1);
 END
 $function$;
 ALTER FUNCTION transaction_offset() OWNER TO ccb_definer;

@@ -54,7 +54,7 @@ class Databases:
     def clone(self) -> Database:
         """A database of its own, as it is after the migrations."""
         name = self._create(self._template)
-        urls = (self._logins.service, self._logins.worker, self._logins.maintenance)
+        urls = (self._logins.service, self._logins.worker, self._logins.backup, self._logins.maintenance)
         logins = LoginUrls(*(make_conninfo(url, dbname=name) for url in urls))
         return Database(name, self.admin_url(name), logins, self)
 

@@ -12,6 +12,7 @@ from cronsim import CronSim
 
 from config import Settings
 from database import Nobody, Pool, transaction
+from operations.backup_schedule import scheduled
 from operations.maintenance import TASKS, Task, run_task
 from repositories.operations import Operations
 from worker.context import Context, Periodic
@@ -38,10 +39,11 @@ class Maintenance:
         """Look after all tasks until asked to stop, and let those that run come to an end of their own."""
         context = self._context
         loop, schedule = asyncio.get_running_loop(), Schedule(context.pool, context.settings)
-        threads = ThreadPoolExecutor(len(TASKS), "maintenance")
+        tasks = (*TASKS, *scheduled(context.settings))
+        threads = ThreadPoolExecutor(len(tasks), "maintenance")
         try:
             async with asyncio.TaskGroup() as group:
-                for task in TASKS:
+                for task in tasks:
 
                     def look(task: Task = task) -> asyncio.Future[bool]:
                         return loop.run_in_executor(threads, schedule.run_if_due, task, context.stop.in_threads)

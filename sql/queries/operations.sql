@@ -125,3 +125,5 @@ SELECT * FROM report_backups()
 -- name: gauges :many
 -- For /metrics.
 SELECT gauge, label, value FROM operational_gauges()
+UNION ALL
+SELECT gauge, label, value FROM backup_gauges()

@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from database import ActingFor, Nobody, transaction
-from operations.backup import BackupError, create_backup, list_backups, prune_backups, restore_backup, verify_backup
+from operations.backup import create_backup, list_backups, prune_backups
+from operations.postgresql_programs import BackupError
+from operations.restore import restore_backup, verify_backup
 from repositories.integrations import Integrations
 from repositories.users import Users
 from tests.conftest import Database

@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 from config import Settings
 from database import ActingFor, Nobody, Pool, transaction
 from database.provision import provision
-from operations.backup import create_backup, restore_backup
+from operations.backup import create_backup
+from operations.restore import restore_backup
 from repositories.events import Events
 from repositories.integrations import Integrations
 from repositories.repository import Order

@@ -40,7 +40,8 @@ def prepare(admin_url, settings):
     (settings.data_dir / "demo.json").write_text(json.dumps({"api_key": "ccb_demo"}))
     (directory / "admin_url").write_text(admin_url)
     return SimpleNamespace(
-        service="postgresql://service", worker="postgresql://worker", maintenance="postgresql://maintenance"
+        service="postgresql://service", worker="postgresql://worker", maintenance="postgresql://maintenance",
+        backup="postgresql://backup",
     )
 
 child = [sys.executable, str(directory / "child.py"), str(directory)]

@@ -39,6 +39,9 @@ BY_ADMINISTRATOR = {
     "schema_migrations.ran",
     "schema_migrations.record",
     "roles.powers",
+    "backups.open_to_backups",
+    "backups.finish_segment",
+    "backups.leave_mark",
     "plans.set_plan",
     "plans.recount_usage",
 }
