@@ -18,6 +18,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from database.binaries import bundled
 from database.embedded import EmbeddedServer
 from database.provision import create_roles
 from database.queries import load
@@ -59,9 +60,9 @@ def scratch_server(folder: Path, version: int, stop: threading.Event | None = No
     :raises database.embedded.EmbeddedServerError: it does not start.
     """
     with sole_use(folder, stop):
-        server = EmbeddedServer(
-            folder / "scratch", fitting(version, "initdb"), {"fsync": "off", "max_connections": "20"}
-        )
+        # initdb and postgres before 16 lose their way below a directory that is closed to the server's account
+        able = [each for each in bundled() if each.version >= version] or [fitting(version, "initdb")]
+        server = EmbeddedServer(folder / "scratch", min(able, key=lambda each: each.version), SCRATCH)
         server.remove()
         try:
             yield server.start()

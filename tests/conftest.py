@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ class Databases:
     def clone(self) -> Database:
         """A database of its own, as it is after the migrations."""
         name = self._create(self._template)
-        urls = (self._logins.service, self._logins.worker, self._logins.backup, self._logins.maintenance)
-        logins = LoginUrls(*(make_conninfo(url, dbname=name) for url in urls))
+        urls = {role: make_conninfo(url, dbname=name) for role, url in asdict(self._logins).items()}
+        logins = LoginUrls(**urls)
         return Database(name, self.admin_url(name), logins, self)
 
     def drop(self, name: str) -> None:

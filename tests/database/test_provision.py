@@ -30,7 +30,8 @@ def administrator(databases: Databases) -> Iterator[str]:
         role = sql.Identifier(name)
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD 'administrator'").format(role))
         for granted in (
-            "ccb_owner", "ccb_definer", "ccb_observer", "ccb_service", "ccb_worker", "ccb_maintainer", "ccb_backup",
+            "ccb_owner", "ccb_definer", "ccb_observer", "ccb_service", "ccb_worker", "ccb_maintainer",
+            "ccb_backup",
             "authenticated_users",
         ):  # fmt: skip
             # the roles of the cluster are there already, made by the superuser: hand them over

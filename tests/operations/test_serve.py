@@ -41,7 +41,7 @@ def prepare(admin_url, settings):
     (directory / "admin_url").write_text(admin_url)
     return SimpleNamespace(
         service="postgresql://service", worker="postgresql://worker", maintenance="postgresql://maintenance",
-        backup="postgresql://backup",
+        backup="postgresql://backup"
     )
 
 child = [sys.executable, str(directory / "child.py"), str(directory)]
@@ -187,6 +187,9 @@ def test_each_process_is_given_its_own_login_and_no_other(service: Service):
     logins = ("DATABASE_URL", "SERVICE_DATABASE_URL", "WORKER_DATABASE_URL", "MAINTENANCE_DATABASE_URL")
     assert [web.get(name) for name in logins] == [None, "postgresql://service", None, None]
     assert [worker.get(name) for name in logins] == [None, None, "postgresql://worker", "postgresql://maintenance"]
+    backups = ("BACKUP_DATABASE_URL", "BACKUP_DIR")
+    assert [web.get(name) for name in backups] == [None, None]
+    assert [worker.get(name) for name in backups] == ["postgresql://backup", str(service.data_dir / "backups")]
     assert web["SMTP_URL"] == worker["SMTP_URL"] == "smtp://mail.example"
     kept = service.data_dir / "secrets.json"
     assert kept.stat().st_mode & 0o777 == 0o600
