@@ -1869,12 +1869,20 @@ BEGIN
     UNION ALL
     SELECT 'last_drill_age_seconds', made.kind::text,
         extract(epoch FROM clock_timestamp() - max(made.verified_at))::double precision
-    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind;
+    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind
+    UNION ALL
+    SELECT 'wal_archiving_failing', NULL, (archiver.last_failed_time > coalesce(archiver.last_archived_time, '-infinity'))
+        ::integer::double precision
+    FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_failed_time IS NOT NULL
+    UNION ALL
+    SELECT 'wal_archiving_age_seconds', NULL,
+        extract(epoch FROM clock_timestamp() - archiver.last_archived_time)::double precision
+    FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_archived_time IS NOT NULL;
 END
 $function$;
 GRANT EXECUTE ON FUNCTION backup_gauges() TO ccb_service;
 ALTER FUNCTION backup_gauges() OWNER TO ccb_definer;
-COMMENT ON FUNCTION backup_gauges() IS 'What /metrics tells of backups, by kind.';
+COMMENT ON FUNCTION backup_gauges() IS 'What /metrics tells of backups, by kind, and of archiving.';
 
 CREATE OR REPLACE FUNCTION public.begin_login(account text, address text, email text)
  RETURNS TABLE(user_id uuid, password_hash text, wait_seconds integer)

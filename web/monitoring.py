@@ -39,6 +39,8 @@ GAUGES = {
     "backup_age_seconds": ("Since the last backup of any kind was made.", None),
     "last_backup_age_seconds": ("Since the last backup was made.", "kind"),
     "last_drill_age_seconds": ("Since one was last restored elsewhere and found to be what it should.", "kind"),
+    "wal_archiving_failing": ("1 where the last segment could not be archived.", None),
+    "wal_archiving_age_seconds": ("Since a segment was last archived.", None),
     "maintenance_age_seconds": ("Since the last successful run ended.", "task"),
     "maintenance_failing": ("1 where the last run failed.", "task"),
     "replication_lag_bytes": ("Log that a standby has yet to take in.", "standby"),

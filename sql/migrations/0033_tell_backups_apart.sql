@@ -96,10 +96,18 @@ BEGIN
     UNION ALL
     SELECT 'last_drill_age_seconds', made.kind::text,
         extract(epoch FROM clock_timestamp() - max(made.verified_at))::double precision
-    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind;
+    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind
+    UNION ALL
+    SELECT 'wal_archiving_failing', NULL, (archiver.last_failed_time > coalesce(archiver.last_archived_time, '-infinity'))
+        ::integer::double precision
+    FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_failed_time IS NOT NULL
+    UNION ALL
+    SELECT 'wal_archiving_age_seconds', NULL,
+        extract(epoch FROM clock_timestamp() - archiver.last_archived_time)::double precision
+    FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_archived_time IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION backup_gauges() IS 'What /metrics tells of backups, by kind.';
+COMMENT ON FUNCTION backup_gauges() IS 'What /metrics tells of backups, by kind, and of archiving.';
 REVOKE ALL ON FUNCTION backup_gauges() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION backup_gauges() TO ccb_service;
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from config import ROOT
 from database import ActingFor, Nobody, transaction
-from operations.backup import create_backup, list_backups, prune_backups
-from operations.postgresql_programs import BackupError
+from operations.backup import create_backup, list_backups, prune_backups, sole_use
+from operations.postgresql_programs import BackupError, run
 from operations.restore import restore_backup, verify_backup
 from repositories.integrations import Integrations
 from repositories.users import Users
@@ -111,3 +114,49 @@ def test_pruning_keeps_thirty_days_and_the_newest(database: Database, tmp_path: 
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "created_at": old.isoformat()}))
     assert prune_backups(tmp_path) == [], "the newest stays, however old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_password_among_the_arguments_that_everybody_can_read(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\necho "$PGPASSWORD" >{tmp_path}/password\n')
+    program.chmod(0o700)
+    run(program, ["--verbose"], url="postgresql://ann:it's%20secret@example.org:5433/ours?sslmode=require")
+    arguments = (tmp_path / "arguments").read_text()
+    assert "secret" not in arguments
+    assert all(part in arguments for part in ("user=ann", "host=example.org", "port=5433", "dbname=ours", "--verbose"))
+    assert (tmp_path / "password").read_text() == "it's secret\n"
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from operations.backup import create_backup
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+create_backup(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def test_a_full_disk_leaves_nothing_that_looks_like_a_backup(database: Database, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, database.logins.backup, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "BackupError: pg_dump failed" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_dump_left_is_cleared_away(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "full_backup_20261127_020000_000000.unfinished").write_bytes(b"half")
+    (tmp_path / "full_backup_20261127_020000_000000.json").write_text("{}")
+    assert list_backups(tmp_path) == []
+    backup = create_backup(database.logins.backup, tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {
+        Path(backup.path).name,
+        Path(backup.path).with_suffix(".json").name,
+    }
+
+
+def test_one_at_a_time_in_a_folder(database: Database, tmp_path: Path) -> None:
+    with sole_use(tmp_path), pytest.raises(BackupError, match="somebody else works in"):
+        create_backup(database.logins.backup, tmp_path)
+    create_backup(database.logins.backup, tmp_path)

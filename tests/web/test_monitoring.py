@@ -78,7 +78,7 @@ def test_the_pool_and_the_database(watched: Service) -> None:
     for queue in ("deliveries", "executions", "mail", "health_checks"):
         assert ("ccb_queue_depth", frozenset({("queue", queue)})) in scraped
     assert 3 <= value(scraped, "ccb_partitions_ahead_months") <= 4.1
-    assert not [name for name, _ in scraped if name == "ccb_backup_age_seconds"]  # there is none
+    assert not [name for name, _ in scraped if name in ("ccb_backup_age_seconds", "ccb_last_backup_age_seconds")]
 
 
 def test_what_waits_and_what_fails(watched: Service) -> None:
@@ -96,6 +96,8 @@ def test_what_waits_and_what_fails(watched: Service) -> None:
             " ('two', 'running', now(), NULL)"
         )
         admin.execute("SELECT record_backup('a.dump', 1, 'abc', false)")
+        admin.execute("UPDATE backups SET created_at = now() - interval '1 hour'")
+        admin.execute("SELECT record_backup('base_1', 1, 'abc', true, 'base')")
     scraped = samples(watched.client().get("!/metrics"))
     assert value(scraped, "ccb_queue_depth", queue="mail") == 1
     assert value(scraped, "ccb_queue_oldest_seconds", queue="mail") == pytest.approx(3600, abs=60)
@@ -104,6 +106,10 @@ def test_what_waits_and_what_fails(watched: Service) -> None:
     assert value(scraped, "ccb_maintenance_age_seconds", task="one") == pytest.approx(7200, abs=60)
     assert value(scraped, "ccb_maintenance_age_seconds", task="two") == pytest.approx(3600, abs=60)
     assert 0 <= value(scraped, "ccb_backup_age_seconds") < 60
+    assert 0 <= value(scraped, "ccb_last_backup_age_seconds", kind="base") < 60
+    assert 3600 <= value(scraped, "ccb_last_backup_age_seconds", kind="dump") < 3660
+    assert 0 <= value(scraped, "ccb_last_drill_age_seconds", kind="base") < 60
+    assert [name for name, _ in scraped].count("ccb_last_drill_age_seconds") == 1
 
 
 def test_a_process_that_died_has_nothing_open(watched: Service) -> None:
