@@ -115,6 +115,7 @@ class Cluster:
     def finish_segment(self) -> str:
         """Have the server archive what has been committed; gives the segment."""
         with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")  # an empty one is not finished
             row = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
         assert row is not None
         return str(row[0])

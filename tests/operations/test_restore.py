@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from config import ROOT
 from database import Nobody, transaction
@@ -24,6 +25,7 @@ from operations.restore import restore_backup, verify_backup
 from repositories.users import Users
 from tests.conftest import Database
 from tests.operations.test_backup import count, fill
+from tests.postgresql import SETTINGS, OwnServer, _installation
 from tests.waiting import eventually
 
 ENDOWMENT = """
@@ -178,3 +180,30 @@ def test_a_dump_is_of_one_moment_while_others_write(database: Database, tmp_path
     assert 5 < backup.tables["users"][0] <= len(written)
     assert backup.tables["users"][0] == backup.tables["organizations"][0], "each of them came with an organization"
     verify_backup(database.admin_url, backup)
+
+
+def test_pg_cron_stays_with_its_server(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It lives in one database of a server; a copy of that database could not even be made."""
+    with database.admin() as connection:
+        if not connection.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_cron'").fetchall():
+            pytest.skip("apt-get install postgresql-15-cron: it is not installed here")
+    own = {"shared_preload_libraries": "pg_cron", "cron.database_name": "ours", "cron.use_background_workers": "on"}
+    for name, value in own.items():
+        monkeypatch.setitem(SETTINGS, name, value)
+    server = OwnServer(_installation())
+    try:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE ours")
+        url = make_conninfo(server.url, dbname="ours")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION pg_cron")
+        logins = provision(url, database.databases.settings(data_dir=tmp_path))
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("SELECT cron.schedule('nightly', '0 3 * * *', 'SELECT 1')")
+        backup = create_backup(logins.backup, tmp_path)
+        verify_backup(url, backup)
+        restore_backup(url, backup, overwrite=True)
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT to_regnamespace('cron')").fetchone() == (None,)
+    finally:
+        server.stop()
