@@ -58,13 +58,13 @@ class PlainGroup(PlainErrors, AppGroup):
 
 @app.cli.command(cls=PlainErrors)
 def migrate() -> None:
-    """Bring the database at DATABASE_URL up to date, with roles and partitions."""
+    """Bring the database up to date, with roles and partitions."""
     from database.provision import provision
     from operations.pg_cron import register
 
     settings = Settings.from_environment()
-    provision(settings.database_url, settings)
-    register(settings.database_url, settings)
+    provision(_url(), settings)
+    register(_url(), settings)
     click.echo("The database is up to date.")
 
 

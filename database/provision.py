@@ -50,7 +50,7 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
     logins = LoginUrls(
         service=settings.service_database_url or _login(admin_url, "ccb_service", passwords["ccb_service"]),
         worker=settings.worker_database_url or _login(admin_url, "ccb_worker", passwords["ccb_worker"]),
-        backup=backup_login(admin_url, settings),
+        backup=settings.backup_database_url or _login(admin_url, "ccb_backup", passwords["ccb_backup"]),
         maintenance=settings.maintenance_database_url
         or _login(admin_url, "ccb_maintainer", passwords["ccb_maintainer"]),
     )
@@ -59,13 +59,10 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
 
 
 def backup_login(admin_url: str, settings: Settings) -> str:
-    """The login that reads everything and changes nothing.
-
-    :raises psycopg.Error: the server has no such role yet, or refuses to set its password.
-    """
-    return settings.backup_database_url or _login(
-        admin_url, "ccb_backup", _passwords(settings.data_dir / "logins.json")["ccb_backup"]
-    )
+    """The login of backups that this DATA_DIR knows of; the administrator's own where it knows of none."""
+    kept = _kept(settings.data_dir / "logins.json").get("ccb_backup")
+    derived = make_conninfo(admin_url, user="ccb_backup", password=kept) if kept else admin_url
+    return settings.backup_database_url or derived
 
 
 def create_roles(admin_url: str) -> None:
@@ -95,13 +92,17 @@ def create_partitions(admin_url: str, months_ahead: int) -> None:
 
 
 def _passwords(path: Path) -> dict[str, str]:
-    kept = dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    kept = _kept(path)
     made = {role: secrets.token_urlsafe(24) for role in LOGINS} | kept
     if made != kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_text(json.dumps(made), "utf-8")
     return made
+
+
+def _kept(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
 
 
 def _login(admin_url: str, role: str, password: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cli import app
 from config import ROOT, Settings
 from database.embedded import EmbeddedServer, running_server_url
 from operations.point_in_time import create_base_backup
@@ -30,18 +31,24 @@ from tests.waiting import eventually
 class Place:
     """A DATA_DIR with an archive, and the commands on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.port = free_port()
         self.data, self.archive, self.log = folder / "var", folder / "archive", folder / "log"
-        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        kept = {**os.environ, "DATABASE_URL": ""}
         own = {"DATA_DIR": self.data, "WAL_ARCHIVE_DIR": self.archive, "PORT": self.port, "BCRYPT_COST": 4}
-        self.environment = {**kept, **{name: str(value) for name, value in own.items()}, "BACKUP_HOUR": "-1"}
+        self.environment = {
+            **kept,
+            **{name: str(value) for name, value in own.items()},
+            "BACKUP_HOUR": "-1",
+            **settings,
+        }
 
     @contextmanager
     def served(self) -> Iterator[subprocess.Popen[bytes]]:
         """bin/serve."""
+        command = [sys.executable, "-m", "flask", "--app", "cli", "serve"]  # what bin/serve ends in
         with self.log.open("wb") as log:
-            process = subprocess.Popen(self._flask("serve"), cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+            process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         try:
             eventually(lambda: b"Ctrl-C" in self.log.read_bytes() or process.poll() is not None, "it serves", 90)
             assert process.poll() is None, self.log.read_text()
@@ -52,16 +59,15 @@ class Place:
 
     def flask(self, *arguments: str) -> str:
         """Run a command; gives what it says."""
-        done = subprocess.run(self._flask(*arguments), cwd=ROOT, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        done = app.test_cli_runner().invoke(args=arguments, env=self.environment)
+        assert done.exit_code == 0, done.output
+        return done.output
 
     def refused(self, *arguments: str) -> str:
         """Run a command that fails; gives why."""
-        done = subprocess.run(self._flask(*arguments), cwd=ROOT, env=self.environment, capture_output=True, text=True)
-        assert done.returncode != 0, done.stdout
-        assert "Traceback" not in done.stderr
-        return done.stderr
+        done = app.test_cli_runner().invoke(args=arguments, env=self.environment)
+        assert isinstance(done.exception, SystemExit), done.output
+        return done.output
 
     def sql(self, statement: str) -> Any:
         """The one value that the superuser is answered."""
@@ -73,10 +79,6 @@ class Place:
         """Have the archive hold what has been committed."""
         segment = self.sql("SELECT pg_walfile_name(pg_switch_wal())")
         eventually((self.archive / "wal" / f"{segment}.gz").exists, "the segment is archived")
-
-    @staticmethod
-    def _flask(*arguments: str) -> list[str]:
-        return [sys.executable, "-m", "flask", "--app", "cli", *arguments]
 
 
 def test_the_drill_of_bin_serve(tmp_path: Path) -> None:
@@ -116,6 +118,26 @@ def test_the_drill_of_bin_serve(tmp_path: Path) -> None:
         assert "give back all that was committed" in place.flask("backup", "drill")
         assert sorted((place.archive / "wal").glob("*.history.gz")) == kept, "a drill leaves no timeline in the archive"
         assert place.sql("SELECT count(*) FROM backups WHERE kind = 'base' AND verified_at IS NOT NULL") == 1
+
+
+def test_bin_serve_backs_up_by_itself_and_runs_on_through_a_restore(tmp_path: Path) -> None:
+    place = Place(tmp_path, BACKUP_HOUR="2", WAL_ARCHIVE_DIR="")
+    runs = (
+        "SELECT string_agg(task || ' ' || outcome, ', ' ORDER BY task) FROM maintenance_runs WHERE task LIKE '%-backup'"
+    )
+    with place.served():
+        client = Client(place.port, {"X-API-Key": json.loads((place.data / "demo.json").read_text())["api_key"]})
+        eventually(
+            lambda: place.sql(runs) == "create-backup succeeded, verify-backup succeeded", "both went through", 60
+        )
+        *_, name = [line.split()[0] for line in place.flask("backup", "list").splitlines()]
+        before = {each["name"] for each in client.get("/integrations").json["items"]}
+        assert client.post("/integrations", {"name": "too late", "service_type": "rest"}).status == 201
+        assert "is in use, by" in place.refused("backup", "restore", name)
+        assert "as it was dumped" in place.flask("backup", "restore", name, "--overwrite")
+        answers = eventually(lambda: (got := client.get("/integrations")).status == 200 and got, "it has come back")
+        assert {each["name"] for each in answers.json["items"]} == before
+        assert "up to date" in place.flask("migrate")
 
 
 @pytest.fixture
