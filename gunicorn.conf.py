@@ -66,5 +66,6 @@ def worker_exit(server: Any, worker: Any) -> None:
     """Take down the last counts and give the database connections back before the process ends."""
     if worker.wsgi is not None and "monitoring" in worker.wsgi.extensions:
         worker.wsgi.extensions["monitoring"].sample()
+        worker.wsgi.extensions["monitoring"].tell()
     if worker.wsgi is not None and "pool" in worker.wsgi.extensions:
         worker.wsgi.extensions["pool"].close()

@@ -119,6 +119,34 @@ def list_backups() -> Response:
     return _report("backups")
 
 
+@blueprint.get("/failing-webhooks")
+@blueprint.response(200, schemas.FailingWebhooks)
+def list_failing_webhooks() -> Response:
+    """List endpoints that fail, for longest first, and those that were switched off for it in the last seven days."""
+    return _report("failing-webhooks")
+
+
+@blueprint.get("/running-queries")
+@blueprint.response(200, schemas.RunningQueries)
+def list_running_queries() -> Response:
+    """List the transactions that are open, oldest first."""
+    return _report("running-queries")
+
+
+@blueprint.get("/invalid-indexes")
+@blueprint.response(200, schemas.InvalidIndexes)
+def list_invalid_indexes() -> Response:
+    """List indexes that were begun and never finished; empty when all is well."""
+    return _report("invalid-indexes")
+
+
+@blueprint.get("/gauges")
+@blueprint.response(200, schemas.Gauges)
+def list_gauges() -> Response:
+    """List what `/metrics` tells of the database: queues, executions, partitions, backup, maintenance, replication."""
+    return _report("gauges")
+
+
 @blueprint.get("/maintenance-runs")
 @blueprint.arguments(MaintenanceRunFilters, location="query")
 @blueprint.page(MaintenanceRun)

@@ -15,6 +15,7 @@ QUERIES = load("operations")
 
 NEEDS = {
     "slow-queries": "statements", "connections": "activity", "locks": "activity", "replication": "activity",
+    "running-queries": "activity",
     "unused-indexes": "counters", "missing-indexes": "counters", "cache-hit-rate": "counters",
 }  # fmt: skip
 
@@ -33,6 +34,10 @@ REPORTS: dict[str, Query] = {
     "replication": QUERIES.replication,
     "partitions": QUERIES.partitions,
     "backups": QUERIES.backups,
+    "failing-webhooks": QUERIES.failing_webhooks,
+    "running-queries": QUERIES.running_queries,
+    "invalid-indexes": QUERIES.invalid_indexes,
+    "gauges": QUERIES.gauge_report,
 }
 
 
@@ -95,6 +100,10 @@ class Operations(Repository):
         """
         rows = self.connection.many(REPORTS[name])
         return Report(rows, note_on(name, self.connection.one(self.queries.observation)))
+
+    def may_run(self) -> bool:
+        """Whether the caller may have maintenance done."""
+        return bool(self.connection.one(self.queries.may_run)["permitted"])
 
     def gauges(self) -> list[Row]:
         """Numbers for `/metrics`: `gauge`, `label` and `value`."""

@@ -176,6 +176,43 @@ Backups = report_of(
     verified_at=_moment("When it was last restored elsewhere and found to be what it should: the last drill."),
 )
 
+FailingWebhooks = report_of(
+    "FailingWebhooks",
+    webhook_id=identifier("The webhook.", required=True),
+    organization_id=identifier("Whose it is.", required=True),
+    organization_name=_text("How they are called.", "Acme"),
+    origin=_text("Where it goes, without the path, which may hold a secret.", "https://hooks.example.com"),
+    failing_since=_moment("The first failure after the last success."),
+    failure_count=_count("Failed attempts in a row.", 12),
+    last_success_at=_moment("When it last worked."),
+    disabled_at=_moment("When it was switched off for it."),
+    disabled_reason=_text("`failing` for days, or `gone`.", "failing", allow_none=True),
+    waiting=_count("Deliveries that wait, up to a thousand.", 4),
+)
+RunningQueries = report_of(
+    "RunningQueries",
+    pid=_count("The server's process.", 4711),
+    user_name=_text("Its login.", "ccb_service", allow_none=True),
+    application_name=_text("As it calls itself.", "claude-code-bot", allow_none=True),
+    state=_text("What it does.", "active", allow_none=True),
+    transaction_seconds=_number("For how long its transaction has been open.", 12.5),
+    statement_seconds=_number("Since its newest statement began.", 12.4),
+    wait_event=_text("What it waits for.", "Lock: relation", allow_none=True),
+    query=_text("Its newest statement.", "SELECT * FROM events", allow_none=True),
+)
+InvalidIndexes = report_of(
+    "InvalidIndexes",
+    **TABLE_NAME,
+    index_name=_text("The index.", "idx_webhook_deliveries_status"),
+    **SIZE,
+)
+Gauges = report_of(
+    "Gauges",
+    gauge=_text("What is measured: in `/metrics` it is called so behind `ccb_`.", "queue_depth"),
+    label=_text("Of which of them, where there are several.", "deliveries", allow_none=True),
+    value=_number("How much.", 4.0),
+)
+
 
 class MaintenanceRunCreate(Schema):
     """A task to be done now."""

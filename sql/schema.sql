@@ -737,6 +737,22 @@ CREATE POLICY metrics_update ON metrics AS PERMISSIVE FOR UPDATE TO authenticate
 GRANT INSERT, SELECT ON metrics TO authenticated_users;
 GRANT SELECT ON metrics TO ccb_definer;
 
+CREATE TABLE operations_samples (
+    name character varying(50) NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    label character varying(200) DEFAULT ''::character varying NOT NULL,
+    value double precision NOT NULL,
+    CONSTRAINT pk_operations_samples PRIMARY KEY (name, taken_at, label),
+    CONSTRAINT ck_operations_samples_value CHECK (((value >= (0)::double precision) AND (value < 'Infinity'::double precision)))
+);
+ALTER TABLE operations_samples ENABLE ROW LEVEL SECURITY;
+ALTER TABLE operations_samples FORCE ROW LEVEL SECURITY;
+CREATE POLICY operations_samples_definer ON operations_samples AS PERMISSIVE FOR ALL TO ccb_definer
+    USING (true)
+    WITH CHECK (true);
+GRANT DELETE, INSERT, SELECT, UPDATE ON operations_samples TO ccb_definer;
+COMMENT ON TABLE operations_samples IS 'By the minute for two days, then thinned; kept for two weeks, sizes of tables for ninety days.';
+
 CREATE TABLE organization_invitations (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
     organization_id uuid NOT NULL,
@@ -1333,6 +1349,7 @@ CREATE TABLE webhooks (
     CONSTRAINT ck_webhooks_secret CHECK ((secret ~~ 'gAAAA%'::text))
 );
 CREATE INDEX idx_webhooks_active ON public.webhooks USING btree (is_active);
+CREATE INDEX idx_webhooks_failing ON public.webhooks USING btree (failing_since) WHERE (failing_since IS NOT NULL);
 CREATE INDEX idx_webhooks_integration ON public.webhooks USING btree (integration_id);
 CREATE INDEX idx_webhooks_integration_active ON public.webhooks USING btree (integration_id) WHERE (is_active = true);
 CREATE INDEX idx_webhooks_org_created ON public.webhooks USING btree (organization_id, created_at, id);
@@ -1656,6 +1673,60 @@ $function$;
 GRANT EXECUTE ON FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) TO ccb_service;
 ALTER FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) OWNER TO ccb_definer;
 COMMENT ON FUNCTION accept_inbound_hook(uuid,text,timestamp with time zone,jsonb,integer,text,text,text) IS 'Starts an execution of the webhook''s integration; gives its id, or NULL where the webhook takes no calls any more.';
+
+CREATE OR REPLACE FUNCTION public.activity_gauges()
+ RETURNS TABLE(gauge text, label text, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT 'webhooks_failing', NULL, count(*)::double precision
+    FROM webhooks WHERE failing_since IS NOT NULL AND is_active AND deleted_at IS NULL
+    UNION ALL
+    SELECT 'executions_last_hour', kind || ' ' || status, count(*)::double precision
+    FROM (
+        (SELECT 'workflow' AS kind, status FROM workflow_executions
+            WHERE created_at > CURRENT_TIMESTAMP - interval '1 hour' LIMIT 100000)
+        UNION ALL
+        (SELECT 'integration', status FROM integration_executions
+            WHERE started_at > CURRENT_TIMESTAMP - interval '1 hour' AND started_at <= CURRENT_TIMESTAMP LIMIT 100000)
+    ) AS begun
+    GROUP BY kind, status
+    UNION ALL
+    SELECT 'partition_filler_rows', table_name, sum(row_count)::double precision FROM filler_rows() GROUP BY table_name
+    UNION ALL
+    SELECT 'database_connections', NULL, sum(numbackends)::double precision FROM pg_stat_database
+    UNION ALL
+    SELECT 'database_connections_max', NULL, current_setting('max_connections')::double precision
+    UNION ALL
+    SELECT 'transaction_id_age', NULL, max(age(datfrozenxid))::double precision FROM pg_database;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION activity_gauges() TO ccb_service;
+ALTER FUNCTION activity_gauges() OWNER TO ccb_definer;
+COMMENT ON FUNCTION activity_gauges() IS 'What /metrics tells of the database beside operational_gauges(): numbers only, of no tenant in particular.';
+
+CREATE OR REPLACE FUNCTION public.add_samples(names text[], labels text[], amounts double precision[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    -- in one order, so that processes which count the same wait for each other at most
+    INSERT INTO operations_samples AS known (name, taken_at, label, value)
+    SELECT given.name, date_trunc('minute', clock_timestamp()), left(given.label, 200), sum(given.amount)
+    FROM unnest(names, labels, amounts) AS given (name, label, amount)
+    WHERE sample_adds_up(given.name) AND given.amount > 0
+    GROUP BY given.name, left(given.label, 200) ORDER BY given.name, left(given.label, 200)
+    ON CONFLICT ON CONSTRAINT pk_operations_samples DO UPDATE SET value = known.value + EXCLUDED.value;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION add_samples(text[],text[],double precision[]) TO ccb_service, ccb_worker;
+ALTER FUNCTION add_samples(text[],text[],double precision[]) OWNER TO ccb_definer;
+COMMENT ON FUNCTION add_samples(text[],text[],double precision[]) IS 'Counts of one process, added to those of the others.';
 
 CREATE OR REPLACE FUNCTION public.aggregate_uuid(id text)
  RETURNS uuid
@@ -3287,6 +3358,39 @@ CREATE OR REPLACE FUNCTION public.filler_name(parent regclass, lower_bound times
 RETURN (((SELECT pg_class.relname FROM pg_class WHERE (pg_class.oid = (filler_name.parent)::oid)))::text || CASE WHEN (lower_bound = '-infinity'::timestamp with time zone) THEN '_past'::text WHEN (upper_bound = 'infinity'::timestamp with time zone) THEN '_future'::text ELSE to_char(lower_bound, '"_from_y"YYYY"m"MM'::text) END);
 GRANT EXECUTE ON FUNCTION filler_name(regclass,timestamp with time zone,timestamp with time zone) TO PUBLIC;
 
+CREATE OR REPLACE FUNCTION public.filler_rows()
+ RETURNS TABLE(table_name text, row_count bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    filler record;
+BEGIN
+    FOR filler IN
+        SELECT parent.relname::text AS parent, attname AS time_column,
+            greatest(part.lower_bound, months.oldest) AS starts,
+            least(part.upper_bound, CURRENT_TIMESTAMP + interval '1 month') AS ends
+        FROM pg_partitioned_table
+        JOIN pg_class AS parent ON parent.oid = partrelid
+        JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0]
+        CROSS JOIN LATERAL (SELECT min(lower_bound) AS oldest FROM partition_ranges(partrelid) WHERE is_month) AS months
+        CROSS JOIN LATERAL partition_ranges(partrelid) AS part
+        WHERE parent.relnamespace = 'public'::regnamespace AND NOT part.is_month
+    LOOP
+        table_name := filler.parent;
+        row_count := 0;
+        IF filler.starts < filler.ends THEN
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM %1$I WHERE %2$I >= $1 AND %2$I < $2 LIMIT 10000) AS found',
+                filler.parent, filler.time_column) INTO row_count USING filler.starts, filler.ends;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END
+$function$;
+ALTER FUNCTION filler_rows() OWNER TO ccb_definer;
+COMMENT ON FUNCTION filler_rows() IS 'Rows that a month should have and a filler has, up to ten thousand of each filler; what is older than the oldest month, or dated far ahead, belongs there.';
+
 CREATE OR REPLACE FUNCTION public.find_user(email text)
  RETURNS uuid
  LANGUAGE sql
@@ -4820,6 +4924,72 @@ $function$;
 GRANT EXECUTE ON FUNCTION report_duplicate_indexes() TO authenticated_users, ccb_owner;
 ALTER FUNCTION report_duplicate_indexes() OWNER TO ccb_observer;
 
+CREATE OR REPLACE FUNCTION public.report_failing_webhooks()
+ RETURNS TABLE(webhook_id uuid, organization_id uuid, organization_name text, origin text, failing_since timestamp with time zone, failure_count integer, last_success_at timestamp with time zone, disabled_at timestamp with time zone, disabled_reason text, waiting bigint)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT hook.id, hook.organization_id, organization.name::text, regexp_replace(hook.url, '^([a-z]+://)(?:[^/?#]*@)?([^/?#]*).*$', '\1\2'),
+        hook.failing_since, hook.failure_count, hook.last_success_at, hook.disabled_at, hook.disabled_reason::text,
+        (SELECT count(*) FROM (
+            SELECT FROM webhook_deliveries AS delivery
+            WHERE delivery.webhook_id = hook.id AND delivery.status = 'pending' LIMIT 1000) AS pending)
+    FROM (
+        (SELECT * FROM webhooks AS failing WHERE failing.failing_since IS NOT NULL AND failing.is_active AND failing.deleted_at IS NULL
+            ORDER BY failing.failing_since LIMIT 100)
+        UNION ALL
+        (SELECT * FROM webhooks AS off WHERE off.disabled_reason IN ('failing', 'gone') AND NOT off.is_active AND off.deleted_at IS NULL
+            AND off.disabled_at > CURRENT_TIMESTAMP - interval '7 days' ORDER BY off.disabled_at DESC LIMIT 100)
+    ) AS hook
+    JOIN organizations AS organization ON organization.id = hook.organization_id
+    ORDER BY hook.is_active DESC, hook.failing_since, hook.disabled_at DESC, hook.id;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_failing_webhooks() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_failing_webhooks() OWNER TO ccb_definer;
+COMMENT ON FUNCTION report_failing_webhooks() IS 'Of the address only its origin: paths hold secrets.';
+
+CREATE OR REPLACE FUNCTION public.report_gauges()
+ RETURNS TABLE(gauge text, label text, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges()
+    ORDER BY 1, 2;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_gauges() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_gauges() OWNER TO ccb_definer;
+
+CREATE OR REPLACE FUNCTION public.report_invalid_indexes()
+ RETURNS TABLE(table_name text, index_name text, bytes bigint, size text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT indexed.oid::regclass::text, named.relname::text, pg_relation_size(named.oid), pg_size_pretty(pg_relation_size(named.oid))
+    FROM pg_index AS index
+    JOIN pg_class AS named ON named.oid = index.indexrelid
+    JOIN pg_class AS indexed ON indexed.oid = index.indrelid
+    WHERE NOT index.indisvalid AND named.relnamespace IN ('public'::regnamespace, 'archive'::regnamespace)
+      AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index AS made WHERE made.index_relid = index.indexrelid)
+    ORDER BY 1, 2;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_invalid_indexes() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_invalid_indexes() OWNER TO ccb_observer;
+
 CREATE OR REPLACE FUNCTION public.report_locks()
  RETURNS TABLE(pid integer, user_name text, waits_for text, mode text, waiting_seconds double precision, query text, blocked_by integer[], blocking_query text)
  LANGUAGE plpgsql
@@ -4910,6 +5080,29 @@ $function$;
 GRANT EXECUTE ON FUNCTION report_replication() TO authenticated_users, ccb_owner;
 ALTER FUNCTION report_replication() OWNER TO ccb_observer;
 
+CREATE OR REPLACE FUNCTION public.report_running_queries()
+ RETURNS TABLE(pid integer, user_name text, application_name text, state text, transaction_seconds double precision, statement_seconds double precision, wait_event text, query text)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT activity.pid, activity.usename::text, activity.application_name, activity.state,
+        extract(epoch FROM clock_timestamp() - activity.xact_start)::double precision,
+        extract(epoch FROM clock_timestamp() - activity.query_start)::double precision,
+        activity.wait_event_type || ': ' || activity.wait_event, left(activity.query, 1000)
+    FROM pg_stat_activity AS activity
+    WHERE activity.datname = current_database() AND activity.pid <> pg_backend_pid() AND activity.xact_start IS NOT NULL
+      AND activity.backend_type = 'client backend'
+    ORDER BY activity.xact_start, activity.pid
+    LIMIT 100;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_running_queries() TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_running_queries() OWNER TO ccb_observer;
+
 CREATE OR REPLACE FUNCTION public.report_slow_queries()
  RETURNS TABLE(query text, calls bigint, total_time double precision, mean_time double precision, row_count bigint, hit_percent numeric)
  LANGUAGE plpgsql
@@ -4990,6 +5183,29 @@ END
 $function$;
 GRANT EXECUTE ON FUNCTION report_transaction_id_age() TO authenticated_users, ccb_owner;
 ALTER FUNCTION report_transaction_id_age() OWNER TO ccb_observer;
+
+CREATE OR REPLACE FUNCTION public.report_trends(wanted text[], since timestamp with time zone, step interval)
+ RETURNS TABLE(name text, label text, begins_at timestamp with time zone, value double precision)
+ LANGUAGE plpgsql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+BEGIN
+    PERFORM expect_operator('operations:read');
+    RETURN QUERY
+    SELECT sample.name::text, sample.label::text, date_bin(step, sample.taken_at, since),
+        CASE WHEN sample_adds_up(sample.name) THEN sum(sample.value) ELSE max(sample.value) END
+    FROM operations_samples AS sample
+    WHERE sample.name = ANY (wanted) AND sample.taken_at >= since
+      -- a count of the present minute is not whole yet
+      AND (sample.taken_at < date_trunc('minute', clock_timestamp()) OR NOT sample_adds_up(sample.name))
+    GROUP BY 1, 2, 3, sample.name ORDER BY 1, 2, 3;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION report_trends(text[],timestamp with time zone,interval) TO authenticated_users, ccb_owner;
+ALTER FUNCTION report_trends(text[],timestamp with time zone,interval) OWNER TO ccb_definer;
+COMMENT ON FUNCTION report_trends(text[],timestamp with time zone,interval) IS 'For operators: samples, counts added up and levels at their highest, by steps from a moment on.';
 
 CREATE OR REPLACE FUNCTION public.report_unused_indexes()
  RETURNS TABLE(schema_name text, table_name text, index_name text, idx_scan bigint, idx_tup_read bigint, idx_tup_fetch bigint, bytes bigint, size text)
@@ -5177,6 +5393,15 @@ END
 $procedure$;
 GRANT EXECUTE ON FUNCTION run_maintenance(text,integer) TO ccb_worker;
 COMMENT ON FUNCTION run_maintenance(text,integer) IS 'A run of a task by pg_cron: its row is there whatever becomes of it.';
+
+CREATE OR REPLACE FUNCTION public.sample_adds_up(name text)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'public', 'pg_temp'
+RETURN (name = ANY (ARRAY['requests'::text, 'failed_requests'::text, 'slow_requests'::text, 'request_seconds'::text, 'attempts'::text, 'executions'::text]));
+GRANT EXECUTE ON FUNCTION sample_adds_up(text) TO PUBLIC;
+COMMENT ON FUNCTION sample_adds_up(text) IS 'Whether samples of this name are counts.';
 
 CREATE OR REPLACE FUNCTION public.search_integrations(query text)
  RETURNS SETOF uuid
@@ -5435,6 +5660,57 @@ END
 $function$;
 ALTER FUNCTION take_request(text,integer) OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.take_samples()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+DECLARE
+    minute timestamptz := date_trunc('minute', clock_timestamp());
+    hour timestamptz := date_trunc('hour', minute, 'UTC');
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('operations samples', 0))
+        OR EXISTS (SELECT FROM operations_samples WHERE name = 'database_connections' AND taken_at = minute)
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO operations_samples (name, taken_at, label, value)
+    SELECT gauges.gauge, minute, coalesce(gauges.label, ''), gauges.value
+    FROM (SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges()) AS gauges
+    WHERE gauges.gauge IN ('queue_depth', 'queue_oldest_seconds', 'webhooks_failing', 'database_connections');
+    -- what ended in the minute before this one, by then committed
+    WITH ended AS MATERIALIZED (
+        SELECT event_type FROM events WHERE created_at >= minute - interval '1 minute' AND created_at < minute
+    )
+    INSERT INTO operations_samples (name, taken_at, label, value)
+    SELECT 'executions', minute - interval '1 minute', replace(replace(event_type, '_execution', ''), '.', ' '), count(*)
+    FROM ended
+    WHERE event_type IN ('workflow_execution.completed', 'workflow_execution.faulted', 'workflow_execution.cancelled',
+        'integration_execution.completed', 'integration_execution.failed', 'integration_execution.cancelled')
+    GROUP BY event_type
+    ON CONFLICT ON CONSTRAINT pk_operations_samples DO NOTHING;
+    IF NOT EXISTS (SELECT FROM operations_samples WHERE name = 'table_bytes' AND taken_at = hour) THEN
+        INSERT INTO operations_samples (name, taken_at, label, value)
+        SELECT 'table_bytes', hour, left(relation.name, 200), sum(pg_total_relation_size(part.relid))::double precision
+        FROM (
+            SELECT pg_class.oid AS id, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname AS name
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
+        ) AS relation
+        CROSS JOIN LATERAL (
+            SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
+        ) AS part
+        GROUP BY relation.name HAVING sum(pg_total_relation_size(part.relid)) IS NOT NULL;
+        PERFORM thin_samples();
+    END IF;
+    RETURN true;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION take_samples() TO ccb_worker;
+ALTER FUNCTION take_samples() OWNER TO ccb_definer;
+COMMENT ON FUNCTION take_samples() IS 'Once a minute, whichever worker comes first; gives whether this one did.';
+
 CREATE OR REPLACE FUNCTION public.tasks_on_pg_cron()
  RETURNS SETOF text
  LANGUAGE plpgsql
@@ -5469,6 +5745,33 @@ $function$;
 GRANT EXECUTE ON FUNCTION tell_of_ended_session() TO ccb_owner;
 ALTER FUNCTION tell_of_ended_session() OWNER TO ccb_definer;
 COMMENT ON FUNCTION tell_of_ended_session() IS 'Writes the audit row of a session that ended, and wakes the event streams that it opened.';
+
+CREATE OR REPLACE FUNCTION public.thin_samples()
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    DELETE FROM operations_samples
+    WHERE taken_at < CURRENT_TIMESTAMP - CASE name WHEN 'table_bytes' THEN interval '90 days' ELSE interval '14 days' END;
+    WITH thinned AS (
+        DELETE FROM operations_samples AS fine
+        USING (VALUES (true, interval '1 day'), (false, interval '15 minutes')) AS step (is_size, every)
+        WHERE step.is_size = (fine.name = 'table_bytes')
+          AND fine.taken_at < date_trunc('day', CURRENT_TIMESTAMP - interval '2 days', 'UTC')
+          AND fine.taken_at <> date_bin(step.every, fine.taken_at, timestamptz '2000-01-01 00:00+00')
+        RETURNING fine.name, fine.label, fine.value, date_bin(step.every, fine.taken_at, timestamptz '2000-01-01 00:00+00') AS taken_at
+    )
+    INSERT INTO operations_samples AS known (name, taken_at, label, value)
+    SELECT name, taken_at, label, CASE WHEN sample_adds_up(name) THEN sum(value) ELSE max(value) END
+    FROM thinned GROUP BY name, taken_at, label
+    ON CONFLICT ON CONSTRAINT pk_operations_samples DO UPDATE SET value =
+        CASE WHEN sample_adds_up(known.name) THEN known.value + EXCLUDED.value ELSE greatest(known.value, EXCLUDED.value) END;
+END
+$function$;
+ALTER FUNCTION thin_samples() OWNER TO ccb_definer;
+COMMENT ON FUNCTION thin_samples() IS 'After two days quarters of an hour are enough, of sizes days.';
 
 CREATE OR REPLACE FUNCTION public.transaction_offset()
  RETURNS bigint

@@ -6,13 +6,12 @@ answers for all. Otherwise the process answers for itself.
 
 from __future__ import annotations
 
-import hmac
-import ipaddress
 import logging
 import os
 import threading
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from flask import Flask, Response, request
@@ -22,30 +21,42 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from database import Identity, Pool, statement
+from database import Identity, Nobody, Pool, statement
 from errors import DomainError, Forbidden, Unauthenticated
 from repositories.operations import Operations
+from repositories.samples import Samples
+from security import scrapers
 from web.caller import address, nobody, settings
 from web.event_streams import EventStreams
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 SAMPLE_EVERY = 2.0  # seconds
 
-# gauges read from the database: name → description, and the label that it is told apart by
-GAUGES = {
-    "queue_depth": ("What is due and waits, up to a million.", "queue"),
-    "queue_oldest_seconds": ("For how long the oldest of it has waited.", "queue"),
-    "partitions_ahead_months": ("Months until rows fall into fillers, of the partitioned table nearest to it.", None),
-    "backup_age_seconds": ("Since the last backup of any kind was made.", None),
-    "last_backup_age_seconds": ("Since the last backup was made.", "kind"),
-    "last_drill_age_seconds": ("Since one was last restored elsewhere and found to be what it should.", "kind"),
-    "wal_archiving_failing": ("1 where the last segment could not be archived.", None),
-    "wal_archiving_age_seconds": ("Since a segment was last archived.", None),
-    "maintenance_age_seconds": ("Since the last successful run ended.", "task"),
-    "maintenance_failing": ("1 where the last run failed.", "task"),
-    "replication_lag_bytes": ("Log that a standby has yet to take in.", "standby"),
-    "replication_lag_seconds": ("By how much a standby is behind.", "standby"),
-    "replication_slot_retained_bytes": ("Log that is kept for a slot.", "slot"),
+TELL_EVERY = 15.0  # seconds
+SLOW = 1  # seconds, one of SECONDS
+TAKE_THEIR_TIME = ("/stream", "/export")
+
+# gauges read from the database: name → description, and the labels that it is told apart by
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "queue_depth": ("What is due and waits, up to a million.", ("queue",)),
+    "queue_oldest_seconds": ("For how long the oldest of it has waited.", ("queue",)),
+    "executions_last_hour": ("Executions begun in the last hour, up to 100,000 of each kind.", ("kind", "status")),
+    "webhooks_failing": ("Webhooks of which the last attempt failed.", ()),
+    "partitions_ahead_months": ("Months until rows fall into fillers, of the partitioned table nearest to it.", ()),
+    "partition_filler_rows": ("Rows in fillers that a month should have, up to 10,000 of each.", ("table",)),
+    "backup_age_seconds": ("Since the last backup of any kind was made.", ()),
+    "last_backup_age_seconds": ("Since the last backup was made.", ("kind",)),
+    "last_drill_age_seconds": ("Since one was last restored elsewhere and found to be what it should.", ("kind",)),
+    "wal_archiving_failing": ("1 where the last segment could not be archived.", ()),
+    "wal_archiving_age_seconds": ("Since a segment was last archived.", ()),
+    "maintenance_age_seconds": ("Since the last successful run ended.", ("task",)),
+    "maintenance_failing": ("1 where the last run failed.", ("task",)),
+    "database_connections": ("Connections to the server, of whomever.", ()),
+    "database_connections_max": ("How many it takes.", ()),
+    "transaction_id_age": ("Of the oldest database; at 2,147,483,648 the server stops.", ()),
+    "replication_lag_bytes": ("Log that a standby has yet to take in.", ("standby",)),
+    "replication_lag_seconds": ("By how much a standby is behind.", ("standby",)),
+    "replication_slot_retained_bytes": ("Log that is kept for a slot.", ("slot",)),
 }
 
 logger = logging.getLogger("ccb.monitoring")
@@ -89,6 +100,7 @@ class Monitoring:
         self._waits = Counter("ccb_pool_waits", "Requests that had to wait for one.", registry=self._own)
         self._waits_seen = 0
         self._counted: dict[tuple[str, str, int], Counted] = {}
+        self._untold: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def count(self, answer: Response) -> Response:
         """Count an answer."""
@@ -116,6 +128,7 @@ class Monitoring:
             for bucket, number in zip(seconds._buckets, each.buckets, strict=True):
                 if number:
                     bucket.inc(number)
+            self._keep(route, method, status, each)
         now = self._pool.statistics()
         self._size.set(now["pool_size"])
         self._in_use.set(now["in_use"])
@@ -124,12 +137,29 @@ class Monitoring:
         self._waits.inc(now["waits"] - self._waits_seen)
         self._waits_seen = now["waits"]
 
+    def tell(self) -> None:
+        """Add what was sampled since to the database's samples, of which the operators' page draws its charts."""
+        told, self._untold = self._untold, defaultdict(float)
+        if not told:
+            return
+        try:
+            with statement(Nobody(self._pool)) as connection:
+                Samples(connection).add(told)
+        except DomainError as error:
+            logger.info("samples are kept for later: %s", error)
+            for key, amount in told.items():
+                self._untold[key] += amount
+
     def begin(self) -> None:
         """Sample from now on, as long as the process lives: another process may be the one that is asked."""
 
         def sampling() -> None:
+            told = time.monotonic()
             while True:
                 self.sample()
+                if time.monotonic() > told + TELL_EVERY:
+                    self.tell()
+                    told = time.monotonic()
                 time.sleep(SAMPLE_EVERY)
 
         threading.Thread(target=sampling, name="monitoring", daemon=True).start()
@@ -147,6 +177,16 @@ class Monitoring:
         state = CollectorRegistry()
         state.register(DatabaseCollector(identity))
         return generate_latest(registry) + generate_latest(state)
+
+    def _keep(self, route: str, method: str, status: int, each: Counted) -> None:
+        number = sum(each.buckets)
+        self._untold["requests", ""] += number
+        self._untold["request_seconds", ""] += each.seconds
+        if status >= 500:
+            self._untold["failed_requests", f"{method} {route}"] += number
+        slow = sum(each.buckets[SECONDS.index(SLOW) + 1 :])
+        if slow and not route.endswith(TAKE_THEIR_TIME):
+            self._untold["slow_requests", f"{method} {route}"] += slow
 
     def _gauge(self, name: str, description: str) -> Gauge:
         return Gauge(name, description, registry=self._own, multiprocess_mode="livesum")
@@ -169,11 +209,12 @@ class DatabaseCollector(Collector):
             up = 0
             logger.warning("the database could not be measured: %s", error)
         yield GaugeMetricFamily("ccb_database_up", "Whether the database could be asked.", up)
-        for name, (description, label) in GAUGES.items():
-            family = GaugeMetricFamily(f"ccb_{name}", description, labels=[label] if label else [])
+        for name, (description, labels) in GAUGES.items():
+            family = GaugeMetricFamily(f"ccb_{name}", description, labels=labels)
             for row in rows:
                 if row["gauge"] == name:
-                    family.add_metric([str(row["label"])] if label else [], float(str(row["value"])))
+                    given = str(row["label"]).split(" ", len(labels) - 1) if labels else []
+                    family.add_metric(given, float(str(row["value"])))
             yield family
 
     def describe(self) -> Iterator[Metric]:
@@ -196,14 +237,12 @@ def expect_scraper() -> None:
     """
     token = settings().metrics_token
     if token:
-        kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-            raise Unauthenticated("Send METRICS_TOKEN: Authorization: Bearer …")
+        if not scrapers.bears(request.headers.get("Authorization", ""), token):
+            raise Unauthenticated(scrapers.MISSING_TOKEN)
         return
-    origin = ipaddress.ip_address(address() or "0.0.0.0")
-    origin = getattr(origin, "ipv4_mapped", None) or origin
-    if not origin.is_loopback or {"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"} & request.environ.keys():
-        raise Forbidden("Metrics are for this machine; METRICS_TOKEN opens them to others.")
+    forwarded = bool({"HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED"} & request.environ.keys())
+    if not scrapers.is_this_machine(address(), forwarded=forwarded):
+        raise Forbidden(scrapers.FROM_ELSEWHERE)
 
 
 def metrics(monitoring: Monitoring) -> Response:

@@ -14,12 +14,15 @@ import logs
 from config import ConfigurationError, Settings
 from database import Pool
 from outbound import OutboundClient
-from worker import health_checks, mail, maintenance, status_server, webhook_deliveries
+from worker import health_checks, mail, maintenance, sampling, status_server, webhook_deliveries
 from worker.context import Begin, Context, Stop, Work
 from worker.listening import Listening
+from worker.pool_metrics import PoolCollector
 
 #: Every kind of work. One more is a file of its own, and a line here.
-KINDS: tuple[Begin, ...] = (maintenance.begin, mail.begin, health_checks.begin, webhook_deliveries.begin)
+KINDS: tuple[Begin, ...] = (
+    maintenance.begin, mail.begin, health_checks.begin, webhook_deliveries.begin, sampling.begin,
+)  # fmt: skip
 
 GRACE = 25.0  # seconds to finish in; the supervisor gives ten more
 BEGIN_ANEW = 1.0
@@ -54,6 +57,7 @@ async def work(settings: Settings, kinds: tuple[Begin, ...] = KINDS) -> None:
         async with outbound:
             loop = asyncio.get_running_loop()
             context = Context(settings, pool, outbound, CollectorRegistry(), stop, loop)
+            context.registry.register(PoolCollector(pool))
             begun: list[Work] = [begin(context) for begin in kinds]
             _collect_rarely()
             async with status_server.serving(context):

@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from config import ConfigurationError
 from database import statement
 from repositories.migrations import Migrations
+from security import scrapers
 from worker.context import PASSING, Context
 
 
@@ -64,9 +65,24 @@ class StatusPages:
         return web.json_response({"status": "ready"})
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """What each kind of work counts; collectors may ask the database, so it is done in a thread."""
+        """What each kind of work counts, for whoever may read the web processes' metrics.
+
+        Collectors may ask the database, so it is done in a thread.
+        """
+        self._expect_scraper(request)
         text = await asyncio.to_thread(generate_latest, self._context.registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _expect_scraper(self, request: web.Request) -> None:
+        token = self._context.settings.metrics_token
+        if token:
+            if not scrapers.bears(request.headers.get("Authorization", ""), token):
+                challenge = {"WWW-Authenticate": 'Bearer realm="claude-code-bot"'}
+                raise web.HTTPUnauthorized(text=scrapers.MISSING_TOKEN, headers=challenge)
+            return
+        forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+        if not scrapers.is_this_machine(request.remote, forwarded=forwarded):
+            raise web.HTTPForbidden(text=scrapers.FROM_ELSEWHERE)
 
     def _behind(self) -> int:
         with statement(self._context.identity()) as connection:

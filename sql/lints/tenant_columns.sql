@@ -17,6 +17,7 @@ WITH exceptions (name, may_be_null, reason) AS (VALUES
     ('login_throttles', false, 'before anybody is known'),
     ('maintenance_runs', false, 'the operators'''),
     ('backups', false, 'the operators'''),
+    ('operations_samples', false, 'the operators'''),
     ('event_clocks', false, 'the database''s own'),
     ('schema_migrations', false, 'the migrator''s'),
     ('api_keys', true, 'NULL reaches all of its owner''s organizations'),

@@ -122,8 +122,30 @@ SELECT * FROM report_partitions()
 -- The newest hundred that were made.
 SELECT * FROM report_backups()
 
+-- name: failing_webhooks :many operations:read
+-- Endpoints that fail, for longest first, then those that were switched off for it in the last seven days.
+SELECT * FROM report_failing_webhooks()
+
+-- name: running_queries :many operations:read
+-- Transactions that are open, oldest first, with what each does or did last.
+SELECT * FROM report_running_queries()
+
+-- name: invalid_indexes :many operations:read
+-- Indexes that were begun and never finished: they cost, and serve nobody.
+SELECT * FROM report_invalid_indexes()
+
+-- name: gauge_report :many operations:read
+-- The numbers that /metrics tells of the database: queues, executions, partitions, backup, maintenance, replication.
+SELECT * FROM report_gauges()
+
+-- name: may_run :one operations:run
+-- Whether the caller may have maintenance done.
+SELECT operator_permits('operations:run') AS permitted
+
 -- name: gauges :many
 -- For /metrics.
 SELECT gauge, label, value FROM operational_gauges()
 UNION ALL
 SELECT gauge, label, value FROM backup_gauges()
+UNION ALL
+SELECT gauge, label, value FROM activity_gauges()

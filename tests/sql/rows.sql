@@ -53,6 +53,9 @@ INSERT INTO login_throttles (subject) VALUES (%(unique)s)
 -- name: backups
 INSERT INTO backups (name, size_bytes, sha256) VALUES (%(unique)s, 1, repeat('0', 64))
 
+-- name: operations_samples
+INSERT INTO operations_samples (name, taken_at, value) VALUES (left(%(unique)s, 50), CURRENT_TIMESTAMP, 1)
+
 -- name: maintenance_runs
 INSERT INTO maintenance_runs (task) VALUES (%(unique)s)
 

@@ -141,6 +141,7 @@ RESOURCES = (
     Resource("maintenance_runs", select=Access(frozenset({"worker"})), insert=Access(frozenset({"worker"})),
              update=Access(frozenset({"worker"})), change="row_count = 1"),
     Resource("backups"),
+    Resource("operations_samples", key="name", change="value = 1"),
     Resource("schema_migrations", key="number", change="name = name"),
 )  # fmt: skip
 BY_TABLE = {resource.table: resource for resource in RESOURCES}

@@ -68,6 +68,7 @@ BY_SERVICE = {
     "email_addresses.request_verification",
     "email_addresses.confirm",
     "operations.gauges",
+    "samples.add",
 }
 BY_OWNER = {
     "accounts.set_active", "accounts.set_operator_permission", "webhook_secrets.encrypted", "webhook_secrets.keep",
@@ -132,7 +133,7 @@ def _who(query: Query) -> str:
         return "owner"
     if query.permission in ("operations:read", "operations:run") or query.name == "operations.list":
         return "user"
-    queues = ("operations.", "mail_messages.", "health_check_queue.", "delivery_queue.")
+    queues = ("operations.", "mail_messages.", "health_check_queue.", "delivery_queue.", "samples.")
     return "worker" if query.name.startswith(queues) else "user"
 
 

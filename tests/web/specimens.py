@@ -939,6 +939,8 @@ for name, path in {
     "list_connections": "connections", "list_locks": "locks", "list_cache_hit_rates": "cache-hit-rate",
     "list_bloat": "bloat", "list_transaction_id_ages": "transaction-id-age", "list_replication": "replication",
     "list_partitions": "partitions", "list_backups": "backups",
+    "list_failing_webhooks": "failing-webhooks", "list_running_queries": "running-queries",
+    "list_invalid_indexes": "invalid-indexes", "list_gauges": "gauges",
 }.items():  # fmt: skip
     SPECIMENS[name] = lambda person, path=path: Call(f"/operations/{path}", client=operator(person).client)  # type: ignore[misc]
 

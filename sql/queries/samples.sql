@@ -1,0 +1,13 @@
+-- Samples over time, of which the operators' page draws its charts.
+
+-- name: add :exec
+-- What one process counted since it last did so.
+SELECT add_samples(%(names)s, %(labels)s, %(amounts)s)
+
+-- name: take :one
+-- What waits, what ended and how large everything is; once a minute, whichever worker comes first.
+SELECT take_samples() AS taken
+
+-- name: trends :many operations:read
+-- By steps from a moment on: counts added up, levels at their highest.
+SELECT name, label, begins_at, value FROM report_trends(%(names)s, %(since)s, %(step)s)
