@@ -26,6 +26,7 @@ from blueprints import (
     members,
     metrics,
     operations,
+    operators_page,
     organizations,
     passwords,
     permissions,
@@ -79,5 +80,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     monitoring.register(app)
     problems.register(app)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(operators_page.blueprint)
     documentation.register(app, [resource.blueprint for resource in RESOURCES])
     return app

@@ -6,20 +6,21 @@ import uuid
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request
+from flask import Response
 
 from database import statement, transaction
-from errors import Forbidden, RateLimited, Unauthenticated
+from errors import Forbidden
 from repositories.email_addresses import EmailAddresses
 from repositories.sessions import Sessions
 from repositories.users import Users
 from schemas import auth as schemas
-from security.passwords import hash_password, verify_password
-from security.tokens import ACCESS_SECONDS, GRACE_SECONDS, REFRESH_SECONDS, TokenPair, first_pair, next_pair
+from security.passwords import hash_password
+from security.tokens import ACCESS_SECONDS, TokenPair
 from web.answers import json, no_content, secret
 from web.blueprint import Blueprint
-from web.caller import anybody, caller, digest, settings
+from web.caller import anybody, caller, settings
 from web.mail import how_mail_goes, mailed_token
+from web.signing_in import renew, sign_in
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registration, signing in, sessions.")
 
@@ -45,26 +46,7 @@ def register(body: dict[str, Any]) -> Response:
 @blueprint.response(200, schemas.Tokens)
 def login(body: dict[str, Any]) -> Response:
     """Sign in."""
-    account, address = digest(f"account {body['email'].lower()}"), digest(f"address {request.remote_addr}")
-    with statement(anybody()) as connection:
-        attempt = Users(connection).begin_login(account=account, address=address, email=body["email"])
-    if attempt["wait_seconds"]:
-        raise RateLimited("Too many failed attempts.", headers={"Retry-After": str(attempt["wait_seconds"])})
-    if not verify_password(body["password"], attempt["password_hash"], settings().bcrypt_cost):
-        with statement(anybody()) as connection:
-            Users(connection).fail_login(user_id=attempt["user_id"], account=account)
-        raise Unauthenticated("The address or the password is wrong.")
-    pair = first_pair(settings().signing_keys)
-    with statement(anybody()) as connection:
-        Sessions(connection).begin(
-            user_id=attempt["user_id"],
-            account=account,
-            address=address,
-            access_seconds=ACCESS_SECONDS,
-            refresh_seconds=REFRESH_SECONDS,
-            **_stored(pair),
-        )
-    return _tokens(pair)
+    return _tokens(sign_in(body["email"], body["password"]))
 
 
 @blueprint.post("/refresh", idempotent=False, public=True)
@@ -72,21 +54,7 @@ def login(body: dict[str, Any]) -> Response:
 @blueprint.response(200, schemas.Tokens)
 def refresh(body: dict[str, Any]) -> Response:
     """Exchange a refresh token for new tokens; using one twice ends the session."""
-    pair = next_pair(body["refresh_token"], settings().signing_keys)
-    if pair is None:
-        raise Unauthenticated("This is not a refresh token.")
-    with statement(anybody()) as connection:
-        outcome = Sessions(connection).refresh(
-            presented=digest(body["refresh_token"]),
-            access_seconds=ACCESS_SECONDS,
-            grace_seconds=GRACE_SECONDS,
-            **_stored(pair),
-        )
-    if outcome == "reused":
-        raise Unauthenticated("This refresh token was used before; the session has been ended for safety.")
-    if outcome == "ended":
-        raise Unauthenticated("This session has ended.")
-    return _tokens(pair)
+    return _tokens(renew(body["refresh_token"]))
 
 
 @blueprint.post("/logout", idempotent=False)
@@ -122,15 +90,6 @@ def end_session(session_id: UUID) -> Response:
     with transaction(caller()) as connection:
         Sessions(connection).end(session_id)
     return no_content()
-
-
-def _stored(pair: TokenPair) -> dict[str, Any]:
-    """What is stored of tokens."""
-    return {
-        "session_id": pair.session_id,
-        "session_token": digest(pair.access_token),
-        "refresh_token": digest(pair.refresh_token),
-    }
 
 
 def _tokens(pair: TokenPair) -> Response:

@@ -92,6 +92,14 @@ class Operations(Repository):
         self.connection.execute(self.queries.expect)
         return self.page(self.queries.list, order, **filters)
 
+    def recent_runs(self) -> list[Row]:
+        """The runs of the last three days, newest first.
+
+        :raises errors.Forbidden: the caller is no operator.
+        """
+        self.connection.execute(self.queries.expect)
+        return self.connection.many(self.queries.recent_runs)
+
     def report(self, name: str) -> Report:
         """What the database says about itself.
 

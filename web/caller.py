@@ -69,6 +69,12 @@ def _of_address(kind: str, requests_an_hour: int) -> Identity:
     return cast(Identity, g.identity)
 
 
+def bearer(access_token: str) -> Identity:
+    """The identity of a person whose access token did not come in the header that :func:`caller` reads."""
+    g.identity = _identity(Session, access_token, request_ctx.request)
+    return cast(Identity, g.identity)
+
+
 def nobody() -> Identity:
     """The identity of a request that is nobody's and is not counted either: a probe of the service's health."""
     return _identity(Nobody, None, request_ctx.request)

@@ -10,13 +10,13 @@ from flask import Blueprint, Response, abort, send_from_directory
 # The package carries swagger-ui-dist of the same version; its own page has inline scripts, ours has none.
 _PACKAGE = find_spec("flask_swagger_ui")
 _DIST = Path(_PACKAGE.origin or "").parent / "dist" if _PACKAGE else Path()
-_STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "static"
 _ASSETS = {
     "swagger-ui.css": _DIST,
     "swagger-ui-bundle.js": _DIST,
     "favicon-32x32.png": _DIST,
-    "documentation.css": _STATIC,
-    "documentation.js": _STATIC,
+    "documentation.css": STATIC,
+    "documentation.js": STATIC,
 }
 
 PAGE = """\

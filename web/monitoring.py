@@ -170,13 +170,26 @@ class Monitoring:
         :param identity: reads the gauges of the database.
         """
         self.sample()
-        registry = self._own
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         state = CollectorRegistry()
         state.register(DatabaseCollector(identity))
-        return generate_latest(registry) + generate_latest(state)
+        return generate_latest(self._of_all()) + generate_latest(state)
+
+    def answers(self) -> dict[str, int]:
+        """How many answers of each status all processes have given since the service began."""
+        self.sample()
+        found: defaultdict[str, int] = defaultdict(int)
+        for family in self._of_all().collect():
+            for sample in family.samples:
+                if sample.name == "ccb_http_requests_total":
+                    found[sample.labels["status"]] += round(sample.value)
+        return dict(found)
+
+    def _of_all(self) -> CollectorRegistry:
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return self._own
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry
 
     def _keep(self, route: str, method: str, status: int, each: Counted) -> None:
         number = sum(each.buckets)

@@ -54,6 +54,11 @@ SELECT * FROM maintenance_run_listings
 WHERE (%(task)s::text IS NULL OR task = %(task)s)
   AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
 
+-- name: recent_runs :many operations:read
+-- Runs of the last three days, newest first: every task's last one is among them, unless it is late.
+SELECT * FROM maintenance_run_listings WHERE created_at > CURRENT_TIMESTAMP - interval '3 days'
+ORDER BY created_at DESC LIMIT 2000
+
 -- name: expect :exec operations:read
 -- Ahead of what has no function of its own to refuse strangers.
 SELECT expect_operator('operations:read')
