@@ -134,7 +134,7 @@ class Settings:
         12, "Months that events stay in their table before they go to the schema archive.", least=1
     )
     metrics_token: str = _setting(
-        "", "Bearer token that opens /metrics of the web processes. Empty: open to this machine only."
+        "", "Bearer token that opens /metrics of web processes and workers. Empty: open to this machine only."
     )
     backup_dir: Path | None = _setting(
         None,

@@ -85,12 +85,11 @@ DECLARE
 BEGIN
     FOR filler IN
         SELECT parent.relname::text AS parent, attname AS time_column,
-            greatest(part.lower_bound, months.oldest) AS starts,
+            greatest(part.lower_bound, date_trunc('month', CURRENT_TIMESTAMP, 'UTC')) AS starts,
             least(part.upper_bound, CURRENT_TIMESTAMP + interval '1 month') AS ends
         FROM pg_partitioned_table
         JOIN pg_class AS parent ON parent.oid = partrelid
         JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0]
-        CROSS JOIN LATERAL (SELECT min(lower_bound) AS oldest FROM partition_ranges(partrelid) WHERE is_month) AS months
         CROSS JOIN LATERAL partition_ranges(partrelid) AS part
         WHERE parent.relnamespace = 'public'::regnamespace AND NOT part.is_month
     LOOP
@@ -104,7 +103,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION filler_rows() IS 'Rows that a month should have and a filler has, up to ten thousand of each filler; what is older than the oldest month, or dated far ahead, belongs there.';
+COMMENT ON FUNCTION filler_rows() IS 'Rows of this month on that a filler has and a month should have, up to ten thousand of each filler. What is older, or dated far ahead, may well lie there.';
 
 CREATE FUNCTION activity_gauges() RETURNS TABLE (gauge text, label text, value double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER

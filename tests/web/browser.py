@@ -81,9 +81,29 @@ class Browser:
         """What `browser` (the console) or `performance` (the network, among others) have noted since the last time."""
         return list(self._ask("POST", f"{self._session}/se/log", {"type": kind}))
 
+    def evaluate(self, expression: str) -> Any:
+        """What an expression of JavaScript gives, in the page."""
+        return self._ask("POST", f"{self._session}/execute/sync", {"script": f"return {expression}", "args": []})
+
+    def look_like(self, *, width: int, scheme: str = "light") -> None:
+        """Be as wide as this, and prefer a `light` or a `dark` scheme of colours."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        self._command("Emulation.setDeviceMetricsOverride", size)
+        scheme_feature = {"name": "prefers-color-scheme", "value": scheme}
+        self._command("Emulation.setEmulatedMedia", {"features": [scheme_feature]})
+
+    def whole_page(self, path: Path) -> None:
+        """Keep a picture of all of the page, also of what is below the window."""
+        path.write_bytes(
+            base64.b64decode(self._command("Page.captureScreenshot", {"captureBeyondViewport": True})["data"])
+        )
+
     def screenshot(self, path: Path) -> None:
         """Keep a picture of the page."""
         path.write_bytes(base64.b64decode(self._ask("GET", f"{self._session}/screenshot")))
+
+    def _command(self, name: str, parameters: dict[str, Any]) -> Any:
+        return self._ask("POST", f"{self._session}/goog/cdp/execute", {"cmd": name, "params": parameters})
 
     def _is_up(self) -> bool:
         try:

@@ -47,7 +47,8 @@ def in_trouble(service: Service, person: Person) -> None:
         admin.execute(f"DROP TABLE {last['partition']}")
         admin.execute("SELECT cover_gaps('metrics')")
         admin.execute(
-            "INSERT INTO metrics (metric_name, metric_type, value) SELECT 'load', 'gauge', n FROM generate_series(1, 40) AS n"
+            "INSERT INTO metrics (metric_name, metric_type, value) SELECT 'load', 'gauge', n"
+            " FROM generate_series(1, 40) AS n"
         )
     arrange(
         service.database,

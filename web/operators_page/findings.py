@@ -12,6 +12,7 @@ from web.operators_page.reading import Reading
 from web.operators_page.words import counted, duration, number, share, size
 
 HOUR, DAY = 3600, 86400
+WEEKLY = ("verify-backup", "create-base-backup", "drill-recovery")
 FREEZE_AT_LAST = 1_000_000_000  # transactions; autovacuum should have frozen at a fifth of it
 
 
@@ -112,7 +113,7 @@ def _maintenance(reading: Reading) -> Iterator[Finding]:
         if failing:
             yield Finding("MaintenanceFailing", f"{task} failed the last time it ran.", "maintenance")
     for task, seconds in reading.gauges("maintenance_age_seconds").items():
-        if seconds > (HOUR if task == "refresh-views" else 2 * DAY):
+        if seconds > (HOUR if task == "refresh-views" else 8 * DAY if task in WEEKLY else 2 * DAY):
             yield Finding("MaintenanceLate", f"{task} last went through {duration(seconds)} ago.", "maintenance")
 
 
