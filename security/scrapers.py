@@ -15,7 +15,9 @@ def bears(authorization: str, token: str) -> bool:
     :param authorization: the `Authorization` header, empty where there is none.
     """
     kind, _, given = authorization.partition(" ")
-    return kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+    return kind.lower() == "bearer" and hmac.compare_digest(
+        given.strip().encode("utf-8", "surrogateescape"), token.encode()
+    )
 
 
 def is_this_machine(address: str | None, *, forwarded: bool) -> bool:

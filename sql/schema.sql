@@ -5397,7 +5397,6 @@ CREATE OR REPLACE FUNCTION public.sample_adds_up(name text)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
- SET search_path TO 'public', 'pg_temp'
 RETURN (name = ANY (ARRAY['requests'::text, 'failed_requests'::text, 'slow_requests'::text, 'request_seconds'::text, 'attempts'::text, 'executions'::text]));
 GRANT EXECUTE ON FUNCTION sample_adds_up(text) TO PUBLIC;
 COMMENT ON FUNCTION sample_adds_up(text) IS 'Whether samples of this name are counts.';

@@ -18,8 +18,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON operations_samples TO ccb_definer;
 CREATE POLICY operations_samples_definer ON operations_samples FOR ALL TO ccb_definer USING (true) WITH CHECK (true);
 
 CREATE FUNCTION sample_adds_up(name text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path = public, pg_temp
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE -- without settings of its own, so that it is part of the statement that calls it
 RETURN name IN ('requests', 'failed_requests', 'slow_requests', 'request_seconds', 'attempts', 'executions');
 COMMENT ON FUNCTION sample_adds_up(text) IS 'Whether samples of this name are counts.';
 
