@@ -30,6 +30,13 @@ class Samples(Repository):
         """Take this minute's levels; gives whether nobody had done so before."""
         return bool(self.connection.one(self.queries.take)["taken"])
 
+    def take_sizes(self) -> bool:
+        """Take this hour's sizes of tables, and thin what is old; gives whether nobody had done so before.
+
+        :raises errors.Unavailable: somebody has locked one of them.
+        """
+        return bool(self.connection.one(self.queries.take_sizes)["taken"])
+
     def trends(self, names: Sequence[str], since: datetime, step: timedelta) -> list[Row]:
         """Samples by steps: `name`, `label`, `begins_at` and `value`; steps without a sample are left out.
 

@@ -4818,6 +4818,7 @@ CREATE OR REPLACE FUNCTION public.report_bloat()
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 BEGIN
     PERFORM expect_operator('operations:read');
@@ -4957,6 +4958,7 @@ CREATE OR REPLACE FUNCTION public.report_gauges()
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '2s'
 AS $function$
 BEGIN
     PERFORM expect_operator('operations:read');
@@ -5129,6 +5131,7 @@ CREATE OR REPLACE FUNCTION public.report_table_sizes()
  LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 BEGIN
     PERFORM expect_operator('operations:read');
@@ -5401,6 +5404,40 @@ RETURN (name = ANY (ARRAY['requests'::text, 'failed_requests'::text, 'slow_reque
 GRANT EXECUTE ON FUNCTION sample_adds_up(text) TO PUBLIC;
 COMMENT ON FUNCTION sample_adds_up(text) IS 'Whether samples of this name are counts.';
 
+CREATE OR REPLACE FUNCTION public.sample_table_sizes()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+DECLARE
+    hour timestamptz := date_trunc('hour', clock_timestamp(), 'UTC');
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('sizes of tables', 0))
+        OR EXISTS (SELECT FROM operations_samples WHERE name = 'table_bytes' AND taken_at = hour)
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO operations_samples (name, taken_at, label, value)
+    SELECT 'table_bytes', hour, left(relation.name, 200), sum(pg_total_relation_size(part.relid))::double precision
+    FROM (
+        SELECT pg_class.oid AS id, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname AS name
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
+    ) AS relation
+    CROSS JOIN LATERAL (
+        SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
+    ) AS part
+    GROUP BY relation.name HAVING sum(pg_total_relation_size(part.relid)) IS NOT NULL;
+    PERFORM thin_samples();
+    RETURN true;
+END
+$function$;
+GRANT EXECUTE ON FUNCTION sample_table_sizes() TO ccb_worker;
+ALTER FUNCTION sample_table_sizes() OWNER TO ccb_definer;
+COMMENT ON FUNCTION sample_table_sizes() IS 'Once an hour, whichever worker comes first, and what is old is thinned; gives whether this one did.';
+
 CREATE OR REPLACE FUNCTION public.search_integrations(query text)
  RETURNS SETOF uuid
  LANGUAGE sql
@@ -5663,10 +5700,10 @@ CREATE OR REPLACE FUNCTION public.take_samples()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '2s'
 AS $function$
 DECLARE
     minute timestamptz := date_trunc('minute', clock_timestamp());
-    hour timestamptz := date_trunc('hour', minute, 'UTC');
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('operations samples', 0))
         OR EXISTS (SELECT FROM operations_samples WHERE name = 'database_connections' AND taken_at = minute)
@@ -5688,20 +5725,6 @@ BEGIN
         'integration_execution.completed', 'integration_execution.failed', 'integration_execution.cancelled')
     GROUP BY event_type
     ON CONFLICT ON CONSTRAINT pk_operations_samples DO NOTHING;
-    IF NOT EXISTS (SELECT FROM operations_samples WHERE name = 'table_bytes' AND taken_at = hour) THEN
-        INSERT INTO operations_samples (name, taken_at, label, value)
-        SELECT 'table_bytes', hour, left(relation.name, 200), sum(pg_total_relation_size(part.relid))::double precision
-        FROM (
-            SELECT pg_class.oid AS id, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname AS name
-            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
-        ) AS relation
-        CROSS JOIN LATERAL (
-            SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
-        ) AS part
-        GROUP BY relation.name HAVING sum(pg_total_relation_size(part.relid)) IS NOT NULL;
-        PERFORM thin_samples();
-    END IF;
     RETURN true;
 END
 $function$;

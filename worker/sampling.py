@@ -33,7 +33,7 @@ class Sampling:
     def look(self, stop: threading.Event) -> None:
         """Do what is due.
 
-        :raises errors.Unavailable: the database is away; what was counted is told later.
+        :raises errors.Unavailable: the database is away, or somebody has locked a table; it is done later.
         """
         counted = self._counted()
         news = {key: number - self._told.get(key, 0.0) for key, number in counted.items()}
@@ -43,6 +43,8 @@ class Sampling:
             self._told = counted
         with statement(self._identity) as connection:
             Samples(connection).take()
+        with statement(self._identity) as connection:
+            Samples(connection).take_sizes()
 
     def _counted(self) -> dict[tuple[str, str], float]:
         # of the whole registry some ask the database

@@ -67,6 +67,10 @@ BEGIN
 END
 $$;
 
+-- a table that somebody has locked is no reason for operators to wait
+ALTER FUNCTION report_table_sizes() SET lock_timeout = '1s';
+ALTER FUNCTION report_bloat() SET lock_timeout = '1s';
+
 GRANT EXECUTE ON FUNCTION report_running_queries(), report_invalid_indexes() TO authenticated_users, ccb_owner;
 
 -- ===== What the tables hold, by the role that reaches rows.
@@ -138,6 +142,7 @@ GRANT EXECUTE ON FUNCTION activity_gauges() TO ccb_service;
 CREATE FUNCTION report_gauges() RETURNS TABLE (gauge text, label text, value double precision)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path = public, pg_temp
+    SET lock_timeout = '2s'
 AS $$
 BEGIN
     PERFORM expect_operator('operations:read');
@@ -222,10 +227,10 @@ COMMENT ON FUNCTION thin_samples() IS 'After two days quarters of an hour are en
 CREATE FUNCTION take_samples() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = public, pg_temp
+    SET lock_timeout = '2s'
 AS $$
 DECLARE
     minute timestamptz := date_trunc('minute', clock_timestamp());
-    hour timestamptz := date_trunc('hour', minute, 'UTC');
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('operations samples', 0))
         OR EXISTS (SELECT FROM operations_samples WHERE name = 'database_connections' AND taken_at = minute)
@@ -247,25 +252,42 @@ BEGIN
         'integration_execution.completed', 'integration_execution.failed', 'integration_execution.cancelled')
     GROUP BY event_type
     ON CONFLICT ON CONSTRAINT pk_operations_samples DO NOTHING;
-    IF NOT EXISTS (SELECT FROM operations_samples WHERE name = 'table_bytes' AND taken_at = hour) THEN
-        INSERT INTO operations_samples (name, taken_at, label, value)
-        SELECT 'table_bytes', hour, left(relation.name, 200), sum(pg_total_relation_size(part.relid))::double precision
-        FROM (
-            SELECT pg_class.oid AS id, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname AS name
-            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
-        ) AS relation
-        CROSS JOIN LATERAL (
-            SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
-        ) AS part
-        GROUP BY relation.name HAVING sum(pg_total_relation_size(part.relid)) IS NOT NULL;
-        PERFORM thin_samples();
-    END IF;
     RETURN true;
 END
 $$;
 COMMENT ON FUNCTION take_samples() IS 'Once a minute, whichever worker comes first; gives whether this one did.';
 GRANT EXECUTE ON FUNCTION take_samples() TO ccb_worker;
+
+CREATE FUNCTION sample_table_sizes() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = public, pg_temp
+    SET lock_timeout = '1s' -- who looks how large a table is waits for whoever has locked it
+AS $$
+DECLARE
+    hour timestamptz := date_trunc('hour', clock_timestamp(), 'UTC');
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('sizes of tables', 0))
+        OR EXISTS (SELECT FROM operations_samples WHERE name = 'table_bytes' AND taken_at = hour)
+    THEN
+        RETURN false;
+    END IF;
+    INSERT INTO operations_samples (name, taken_at, label, value)
+    SELECT 'table_bytes', hour, left(relation.name, 200), sum(pg_total_relation_size(part.relid))::double precision
+    FROM (
+        SELECT pg_class.oid AS id, CASE nspname WHEN 'public' THEN '' ELSE nspname || '.' END || relname AS name
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname IN ('public', 'archive') AND relkind IN ('r', 'p', 'm') AND NOT relispartition
+    ) AS relation
+    CROSS JOIN LATERAL (
+        SELECT tree.relid::oid FROM pg_partition_tree(relation.id) AS tree UNION SELECT relation.id
+    ) AS part
+    GROUP BY relation.name HAVING sum(pg_total_relation_size(part.relid)) IS NOT NULL;
+    PERFORM thin_samples();
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION sample_table_sizes() IS 'Once an hour, whichever worker comes first, and what is old is thinned; gives whether this one did.';
+GRANT EXECUTE ON FUNCTION sample_table_sizes() TO ccb_worker;
 
 CREATE FUNCTION report_trends(wanted text[], since timestamptz, step interval) RETURNS TABLE (
         name text, label text, begins_at timestamptz, value double precision)

@@ -5,8 +5,12 @@
 SELECT add_samples(%(names)s, %(labels)s, %(amounts)s)
 
 -- name: take :one
--- What waits, what ended and how large everything is; once a minute, whichever worker comes first.
+-- What waits and what ended; once a minute, whichever worker comes first.
 SELECT take_samples() AS taken
+
+-- name: take_sizes :one
+-- How large tables are, once an hour. By itself, for it waits for whoever has locked one.
+SELECT sample_table_sizes() AS taken
 
 -- name: trends :many operations:read
 -- By steps from a moment on: counts added up, levels at their highest.

@@ -262,6 +262,17 @@ def test_a_report_that_fails_takes_no_other_along(database: Database) -> None:
     assert "integration_executions" in text
 
 
+def test_a_lock_is_named_and_does_not_hold_up_the_page(watched: Service) -> None:
+    client = signed_in(watched, operator(watched))
+    with watched.database.admin() as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE integration_templates")
+        page = client.get("!/ops")
+        holder.execute("ROLLBACK")
+    assert page.status == 200
+    assert "table-sizes could not be read: The database did not answer in time." in shown(page)
+
+
 def test_without_the_database(module_database: Database) -> None:
     """Whoever was let in before is told what is known all the same."""
     with Service(module_database.settings(web_workers=1)) as service:

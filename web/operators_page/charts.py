@@ -76,7 +76,7 @@ def _draw(line: Line, top: float) -> Markup:
         points = [_point(place, value, len(line.values), top) for place, value in run]
         if len(points) == 1:  # a single value would be a line without length
             x, y = points[0]
-            points = [(max(x - 1, 0), y), (min(x + 1, WIDTH), y)]
+            points = [(max(x - 3, 0), y), (min(x + 3, WIDTH), y)]
         steps = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         if kind in ("good", "plain"):
             path += Markup('<path class="area {}" d="M{:.1f},{} L{} L{:.1f},{} Z"/>').format(
