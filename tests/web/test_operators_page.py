@@ -313,6 +313,7 @@ def test_all_is_well(database: Database) -> None:
         page = client.get("!/ops")
         text = shown(page)
         assert "All is well" in text
+        assert re.search("Last backup 5 h ago .* Last drill that proved a backup 3 d 4 h ago", text)
         assert 'class="flag"' not in page.body.decode()
         assert "<title>All is well · Operations</title>" in page.body.decode()
         for hours in ("1", "336", "nonsense", "-1"):

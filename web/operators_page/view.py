@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from database import Row
@@ -14,6 +15,7 @@ from web.operators_page.trends import Series, first, last
 from web.operators_page.words import duration, number, size
 
 FAILED = ("workflow faulted", "integration failed")
+BACKUPS = {"dump": "backup", "base": "base backup"}
 TABLES = 12  # that are listed with their growth
 
 
@@ -79,7 +81,7 @@ def view(reading: Reading) -> dict[str, Any]:
         "database": _database(reading),
         "connections": _chart(reading, "Connections", [Line("all", reading.trends.series("database_connections"))]),
         "tasks": _tasks(reading),
-        "proven_at": max((row["verified_at"] for row in reading.rows("backups") if row["verified_at"]), default=None),
+        "backup_kinds": _backups(reading),
     }
 
 
@@ -162,11 +164,28 @@ def _growth(reading: Reading, title: str, names: list[str] | None, now: int) -> 
     return grown, Chart(title, (Line("size", series),), size, f"{DAYS} days")
 
 
+def _backups(reading: Reading) -> list[tuple[str, datetime | None, datetime | None]]:
+    """By kind of backup, when the last one was made, and when one was last proven by restoring it."""
+    rows: dict[str, list[Row]] = {"dump": []}
+    for row in reading.rows("backups"):
+        rows.setdefault(row.get("kind", "dump"), []).append(row)
+    return [
+        (
+            BACKUPS.get(kind, kind),
+            max((row["created_at"] for row in made), default=None),
+            max((row["verified_at"] for row in made if row["verified_at"]), default=None),
+        )
+        for kind, made in rows.items()
+    ]
+
+
 def _tasks(reading: Reading) -> list[Task]:
     by_task: dict[str, list[Row]] = {name: [] for name in TASKS}
     for run in reading.runs:
         by_task.setdefault(run["task"], []).append(run)
     tasks, ages = [], reading.gauges("maintenance_age_seconds")
+    for name in ages:
+        by_task.setdefault(name, [])
     for name, runs in by_task.items():
         ended = next((run for run in runs if run["outcome"] not in ("running", "requested")), None)
         failures = sum(run["outcome"] == "failed" for run in runs)
