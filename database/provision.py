@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from database.queries import load
 
 LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer", "ccb_backup")
 MIGRATOR = load("schema_migrations")
-ATTEMPTS = 10  # at the locks of a partition
 OPERATIONS = load("operations")
 
 
@@ -74,21 +72,19 @@ def create_roles(admin_url: str) -> None:
 
 
 def create_partitions(admin_url: str, months_ahead: int) -> None:
-    """Make the partitions of this month and the months ahead that are not there; the worker does so from then on.
+    """Make the partitions of this month and the months ahead that are not there, as far as nobody holds up a lock.
+
+    The worker does so from then on.
 
     :raises psycopg.Error: the server refused something.
     """
     with psycopg.connect(admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
         connection.execute(MIGRATOR.become_owner.text)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                while connection.execute(OPERATIONS.create_next_partition.text, [months_ahead]).fetchone() != (None,):
-                    continue
-                return
-            except psycopg.errors.LockNotAvailable:
-                if attempt == ATTEMPTS:
-                    raise
-                time.sleep(min(2.0, 0.1 * 2**attempt))
+        try:
+            while connection.execute(OPERATIONS.create_next_partition.text, [months_ahead]).fetchone() != (None,):
+                continue
+        except psycopg.errors.LockNotAvailable:
+            return  # the worker goes on with it, and no row is refused meanwhile
 
 
 def _passwords(path: Path) -> dict[str, str]:

@@ -61,6 +61,25 @@ def test_again_changes_nothing(database: Database) -> None:
     assert conninfo_to_dict(logins.service) == conninfo_to_dict(database.logins.service)
 
 
+def test_months_ahead_wait_for_nobody(database: Database) -> None:
+    """Whoever holds a table up does not keep the service from starting; the months come with the next try."""
+    settings = database.databases.settings(partitions_ahead_months=4)
+    with database.admin() as admin, database.admin() as holder:
+
+        def months() -> float:
+            row = admin.execute("SELECT min(months_ahead) AS months FROM partition_horizons()").fetchone()
+            assert row is not None
+            return float(row["months"])
+
+        before = months()
+        with holder.transaction():
+            holder.execute("SELECT count(*) FROM audit_logs")
+            provision(database.admin_url, settings)
+            assert months() == pytest.approx(before, abs=0.01)
+        provision(database.admin_url, settings)
+        assert months() > before + 0.9
+
+
 def test_many_at_once(database: Database) -> None:
     faults: list[Exception] = []
 
