@@ -115,14 +115,15 @@ def list_backups(folder: Path) -> list[Backup]:
     return found
 
 
-def prune_backups(folder: Path, keep: timedelta = RETENTION) -> list[Path]:
+def prune_backups(folder: Path, keep: timedelta = RETENTION, stop: threading.Event | None = None) -> list[Path]:
     """Remove backups that are older than the retention; the newest always stays.
 
+    :param stop: as for :func:`sole_use`.
     :return: the archives that were removed.
     :raises BackupError: somebody makes a backup into this folder now.
     """
     limit = datetime.now(UTC) - keep
-    with sole_use(folder):
+    with sole_use(folder, stop):
         expired = [each for each in list_backups(folder)[:-1] if datetime.fromisoformat(each.created_at) < limit]
         for backup in expired:
             Path(backup.path).unlink()

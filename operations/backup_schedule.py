@@ -32,7 +32,7 @@ def scheduled(settings: Settings) -> tuple[Task, ...]:
 def _create(run: Run) -> int:
     settings = run.settings
     made = create_backup(settings.backup_database_url, settings.backups, run.stop)
-    prune_backups(settings.backups, timedelta(days=settings.backup_keep_days))
+    prune_backups(settings.backups, timedelta(days=settings.backup_keep_days), run.stop)
     return sum(rows for rows, _ in made.tables.values())
 
 
@@ -50,7 +50,7 @@ def _verify(run: Run) -> int:
 def _create_base(run: Run) -> None:
     url, archive = _whole_server(run.settings)
     create_base_backup(url, archive, run.stop)
-    prune_base_backups(archive, timedelta(days=run.settings.wal_archive_keep_days))
+    prune_base_backups(archive, timedelta(days=run.settings.wal_archive_keep_days), run.stop)
 
 
 def _drill(run: Run) -> None:

@@ -86,16 +86,17 @@ def list_base_backups(archive: Path) -> list[BaseBackup]:
     return [_read(each) for each in sorted((archive / "base").glob("base_*"))]
 
 
-def prune_base_backups(archive: Path, keep: timedelta = RETENTION) -> list[Path]:
+def prune_base_backups(archive: Path, keep: timedelta = RETENTION, stop: threading.Event | None = None) -> list[Path]:
     """Remove base backups and log that no recovery to a moment of the last days needs.
 
     The newest base backup that is older than the retention stays: with it each of its days can be recovered to.
 
+    :param stop: as for :func:`operations.backup.sole_use`.
     :return: what was removed.
     :raises BackupError: somebody makes a base backup now.
     """
     limit = datetime.now(UTC) - keep
-    with sole_use(archive / "base"):
+    with sole_use(archive / "base", stop):
         there = list_base_backups(archive)
         old = [each for each in there if each.created_at < limit][:-1]
         for each in old:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def test_the_drill(cluster: Cluster) -> None:
     pgbackrest(cluster, "check")
     cluster.write("one")
     pgbackrest(cluster, "backup", "--type=full")
+    finished = int(time.time())  # it notes the second only, and asks for a moment behind that
+    eventually(lambda: int(time.time()) > finished, "the next second")
     moment = cluster.write("two")
     cluster.write("three")
     segment = cluster.finish_segment()
