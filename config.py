@@ -141,7 +141,7 @@ class Settings:
         "Where the worker puts a dump of the database every day. Default: DATA_DIR/backups with the embedded database, "
         "none with DATABASE_URL.",
     )
-    backup_hour: int = _setting(2, "Hour of the day (UTC) in which it does that; -1 for never.", least=-1)
+    backup_hour: int = _setting(3, "Hour of the day (UTC) in which it does that; -1 for never.", least=-1)
     backup_keep_days: int = _setting(30, "Days that it keeps dumps. The newest always stays.", least=1)
     wal_archive_dir: Path | None = _setting(
         None,

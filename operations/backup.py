@@ -29,6 +29,7 @@ from operations.postgresql_programs import BackupError, fitting, flush, run
 QUERIES = load("backups")
 MIGRATOR = load("schema_migrations")
 RETENTION = timedelta(days=30)
+ATTEMPTS = 5
 LOCK_WAIT = "60s"  # pg_dump gives up rather than queue behind whoever holds a table, with everybody behind it
 
 Digests = dict[str, list[Any]]
@@ -65,9 +66,8 @@ def create_backup(url: str, folder: Path, stop: threading.Event | None = None) -
     with sole_use(folder, stop):
         _remove_leftovers(folder)
         try:
-            with _reader(url) as (connection, arguments):
-                snapshot = row(connection, QUERIES.export_snapshot.text)["snapshot"]
-                tables = digests(connection)
+            with _reading(url) as (connection, arguments):
+                snapshot, tables = _one_moment(connection)
                 properties = row(connection, QUERIES.properties.text)["properties"]
                 version = connection.info.server_version // 10000
                 unfinished.touch(mode=0o600)
@@ -200,9 +200,22 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _one_moment(connection: psycopg.Connection[Any]) -> tuple[str, Digests]:
+    """A snapshot for pg_dump, and what it holds. Reading a table locks it, so that it is still there for pg_dump."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return row(connection, QUERIES.export_snapshot.text)["snapshot"], digests(connection)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.SyntaxError) as error:
+            # a month was dropped after the snapshot and before the lock: its name has become a number
+            connection.rollback()
+            if attempt == ATTEMPTS:
+                raise BackupError(f"tables come and go too fast: {error}") from error
+    raise AssertionError
+
+
 @contextmanager
-def _reader(url: str) -> Iterator[tuple[psycopg.Connection[Any], list[str]]]:
-    """A snapshot of everything, and what pg_dump has to be told to read as much.
+def _reading(url: str) -> Iterator[tuple[psycopg.Connection[Any], list[str]]]:
+    """A connection that sees everything of one moment, and what pg_dump has to be told to read as much.
 
     :raises BackupError: row level security would keep rows of some table out of it.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from operations.restore import restore_backup, verify_backup
 from repositories.integrations import Integrations
 from repositories.users import Users
 from tests.conftest import Database
+from tests.waiting import eventually
 
 
 def fill(database: Database) -> None:
@@ -160,3 +162,25 @@ def test_one_at_a_time_in_a_folder(database: Database, tmp_path: Path) -> None:
     with sole_use(tmp_path), pytest.raises(BackupError, match="somebody else works in"):
         create_backup(database.logins.backup, tmp_path)
     create_backup(database.logins.backup, tmp_path)
+
+
+def test_a_month_that_is_dropped_meanwhile_does_not_spoil_it(database: Database, tmp_path: Path) -> None:
+    """It is there in the snapshot and gone before it is locked."""
+    dropped = threading.Event()
+    with database.admin() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS aaa (id int)")
+
+    def drop() -> None:
+        with database.admin() as connection, connection.transaction():
+            connection.execute("DROP TABLE aaa")
+            dropped.set()
+            waits = "SELECT FROM pg_stat_activity WHERE usename = 'ccb_backup' AND wait_event_type = 'Lock'"
+            eventually(lambda: connection.execute(waits).fetchall(), "the backup waits for the table")
+
+    dropping = threading.Thread(target=drop)
+    dropping.start()
+    dropped.wait(10)
+    backup = create_backup(database.logins.backup, tmp_path)
+    dropping.join()
+    assert "aaa" not in backup.tables
+    verify_backup(database.admin_url, backup)

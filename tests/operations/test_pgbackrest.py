@@ -73,7 +73,7 @@ def test_the_drill(cluster: Cluster) -> None:
     cluster.write("three")
     segment = cluster.finish_segment()
     archived = cluster.folder / "repository" / "archive" / STANZA
-    eventually(lambda: list(archived.glob(f"*/*/{segment}-*")), "the segment is archived")
+    eventually(lambda: list(archived.glob(f"*/*/{segment}-*.zst")), "the segment is archived")
     cluster.kill()
     shutil.rmtree(data)
     data.mkdir(mode=0o700)
