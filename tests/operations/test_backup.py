@@ -174,7 +174,7 @@ def test_a_month_that_is_dropped_meanwhile_does_not_spoil_it(database: Database,
         with database.admin() as connection, connection.transaction():
             connection.execute("DROP TABLE aaa")
             dropped.set()
-            waits = "SELECT FROM pg_stat_activity WHERE usename = 'ccb_backup' AND wait_event_type = 'Lock'"
+            waits = "SELECT FROM pg_locks WHERE NOT granted"
             eventually(lambda: connection.execute(waits).fetchall(), "the backup waits for the table")
 
     dropping = threading.Thread(target=drop)
