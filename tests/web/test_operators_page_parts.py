@@ -93,17 +93,23 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert Chart("Nothing", (Line("none", [None]),), words.number, "1 hour").is_empty
 
 
+def backup(made: float, proven: float | None, **values: str) -> dict[str, Any]:
+    """One that was made and proven so many seconds ago."""
+    proven_at = None if proven is None else NOW - timedelta(seconds=proven)
+    return {"created_at": NOW - timedelta(seconds=made), "verified_at": proven_at, **values}
+
+
 def reading(**gauges: dict[str, float]) -> Reading:
     """A state in which all is well, but for what is given."""
     made = Reading(NOW, PERIODS[24])
-    well: dict[str, dict[str, float]] = {"backup_age_seconds": {"": 3600}, "partitions_ahead_months": {"": 3}}
+    well: dict[str, dict[str, float]] = {"partitions_ahead_months": {"": 3}}
     rows = [
         {"gauge": name, "label": label or None, "value": value}
         for name, values in {**well, **gauges}.items()
         for label, value in values.items()
     ]
     made.reports["gauges"] = Report(rows, None)
-    made.reports["backups"] = Report([{"verified_at": NOW - timedelta(days=1)}], None)
+    made.reports["backups"] = Report([backup(3600, 86400)], None)
     made.recent = Trends([row("database_connections", 0, 5)], NOW, RECENTLY, 1)
     return made
 
@@ -121,8 +127,6 @@ def test_what_is_well_needs_no_look() -> None:
         ({"maintenance_failing": {"cleanup-mail": 1}}, "MaintenanceFailing"),
         ({"maintenance_age_seconds": {"refresh-views": 3601}}, "MaintenanceLate"),
         ({"maintenance_age_seconds": {"drill-recovery": 9 * 86400}}, "MaintenanceLate"),
-        ({"backup_age_seconds": {"": 27 * 3600}}, "BackupAge"),
-        ({"backup_age_seconds": {}}, "NoBackup"),
         ({"executions_last_hour": {"workflow faulted": 6, "workflow completed": 5}}, "ExecutionsFailing"),
         ({"database_connections": {"": 81}, "database_connections_max": {"": 100}}, "ConnectionsRunOut"),
         ({"transaction_id_age": {"": 1.1e9}}, "TransactionIdsRunOut"),
@@ -157,11 +161,29 @@ def test_what_reports_tell() -> None:
         None,
     )
     state.reports["invalid-indexes"] = Report([{}], None)
-    state.reports["backups"] = Report([{"verified_at": None}], None)
     state.recent = Trends([], NOW, RECENTLY, 1)
     assert {finding.alert for finding in findings(state)} == {
-        "ReportUnread", "LocksHeld", "LongTransactions", "InvalidIndexes", "BackupUnproven", "NoSamples",
+        "ReportUnread", "LocksHeld", "LongTransactions", "InvalidIndexes", "NoSamples",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rows", "alerts"),
+    [
+        ([], ["NoBackup"]),
+        ([backup(27 * 3600, 86400)], ["BackupAge"]),
+        ([backup(3600, None)], ["DrillAge"]),
+        ([backup(3600, None), backup(90000, 9 * 86400)], ["DrillAge"]),
+        ([backup(3600, None), backup(90000, 7 * 86400)], []),
+        ([backup(3600, 7 * 86400, kind="dump"), backup(7 * 86400, 86400, kind="base")], []),
+        ([backup(3600, 7 * 86400, kind="dump"), backup(9 * 86400, 86400, kind="base")], ["BackupAge"]),
+        ([backup(3600, 7 * 86400, kind="dump"), backup(86400, None, kind="base")], ["DrillAge"]),
+    ],
+)
+def test_what_backups_tell(rows: list[dict[str, Any]], alerts: list[str]) -> None:
+    state = reading()
+    state.reports["backups"] = Report(rows, None)
+    assert [finding.alert for finding in findings(state)] == alerts
 
 
 def test_every_finding_says_what_to_do() -> None:

@@ -118,16 +118,18 @@ def _maintenance(reading: Reading) -> Iterator[Finding]:
 
 
 def _backups(reading: Reading) -> Iterator[Finding]:
-    if "gauges" in reading.faults:
+    if "backups" not in reading.reports:
         return
-    seconds = reading.gauge("backup_age_seconds")
-    if seconds is None:
+    made = reading.backups()
+    if not made:
         yield Finding("NoBackup", "No backup was ever made.", "backups")
-    elif seconds > 26 * HOUR:
-        yield Finding("BackupAge", f"The last backup is {duration(seconds)} old.", "backups", urgent=True)
-    proven = [row["verified_at"] for row in reading.rows("backups") if row["verified_at"] is not None]
-    if seconds is not None and not any((reading.at - at).total_seconds() < 31 * DAY for at in proven):
-        yield Finding("BackupUnproven", "No backup of the last month was proven by restoring it.", "backups")
+    for each in made:
+        seconds = (reading.at - each.made_at).total_seconds()
+        if seconds > (8 * DAY if each.kind == "base" else 26 * HOUR):
+            yield Finding("BackupAge", f"The last {each.name} is {duration(seconds)} old.", "backups", urgent=True)
+        if each.proven_at is None or (reading.at - each.proven_at).total_seconds() > 8 * DAY:
+            words = f"No {each.name} was proven by restoring it for more than a week."
+            yield Finding("DrillAge", words, "backups")
 
 
 def _server(reading: Reading) -> Iterator[Finding]:

@@ -27,6 +27,20 @@ DAYS = 14  # of the tables' growth
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class Backups:
+    """The backups of a kind: when the last one was made, and when one was last proven by restoring it."""
+
+    kind: str
+    made_at: datetime
+    proven_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """What they are called."""
+        return "base backup" if self.kind == "base" else "backup"
+
+
 @dataclass
 class Reading:
     """The state of the service at a moment.
@@ -55,6 +69,20 @@ class Reading:
     def gauge(self, name: str) -> float | None:
         """A gauge that there is one of."""
         return next(iter(self.gauges(name).values()), None)
+
+    def backups(self) -> list[Backups]:
+        """The kinds of backups that there are."""
+        kinds: dict[str, list[Row]] = {}
+        for row in self.rows("backups"):
+            kinds.setdefault(row.get("kind", "dump"), []).append(row)
+        return [
+            Backups(
+                kind,
+                max(row["created_at"] for row in made),
+                max((row["verified_at"] for row in made if row["verified_at"]), default=None),
+            )
+            for kind, made in sorted(kinds.items(), reverse=True)
+        ]
 
 
 def read(identity: Identity, period: Period) -> Reading:

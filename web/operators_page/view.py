@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from database import Row
@@ -15,7 +14,6 @@ from web.operators_page.trends import Series, first, last
 from web.operators_page.words import duration, number, size
 
 FAILED = ("workflow faulted", "integration failed")
-BACKUPS = {"dump": "backup", "base": "base backup"}
 TABLES = 12  # that are listed with their growth
 
 
@@ -81,7 +79,6 @@ def view(reading: Reading) -> dict[str, Any]:
         "database": _database(reading),
         "connections": _chart(reading, "Connections", [Line("all", reading.trends.series("database_connections"))]),
         "tasks": _tasks(reading),
-        "backup_kinds": _backups(reading),
     }
 
 
@@ -162,21 +159,6 @@ def _growth(reading: Reading, title: str, names: list[str] | None, now: int) -> 
     if last(series) is not None:
         series = [*series[:-1], float(now)]
     return grown, Chart(title, (Line("size", series),), size, f"{DAYS} days")
-
-
-def _backups(reading: Reading) -> list[tuple[str, datetime | None, datetime | None]]:
-    """By kind of backup, when the last one was made, and when one was last proven by restoring it."""
-    rows: dict[str, list[Row]] = {"dump": []}
-    for row in reading.rows("backups"):
-        rows.setdefault(row.get("kind", "dump"), []).append(row)
-    return [
-        (
-            BACKUPS.get(kind, kind),
-            max((row["created_at"] for row in made), default=None),
-            max((row["verified_at"] for row in made if row["verified_at"]), default=None),
-        )
-        for kind, made in rows.items()
-    ]
 
 
 def _tasks(reading: Reading) -> list[Task]:
