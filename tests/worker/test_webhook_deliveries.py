@@ -203,6 +203,8 @@ def serving(handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Await
     loop.run_until_complete(begin())
     thread = Thread(target=loop.run_forever)
     thread.start()
-    yield port
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
