@@ -94,8 +94,12 @@ class DeliveryQueue(Repository):
         ended_at = rows.pop()["organization_id"] if rows and rows[-1]["id"] is None else None
         return Claim([Delivery(**row) for row in rows], ended_at)
 
-    def complete(self, reports: Sequence[Report]) -> set[str]:
-        """Report attempts; gives the ids whose lease was still held, the other reports count for nothing."""
+    def complete(self, reports: Sequence[Report]) -> tuple[set[str], set[str]]:
+        """Report attempts.
+
+        :return: the ids that were taken in, and those to report again since somebody is changing their webhook; of the
+            others the lease was lost, and their reports count for nothing.
+        """
         rows = self.connection.many(
             self.queries.complete,
             **_leases([each.delivery for each in reports]),
@@ -105,7 +109,8 @@ class DeliveryQueue(Repository):
             delays=[each.delay for each in reports],
             reports=f"[{','.join(each.attempt for each in reports)}]",
         )
-        return _ids(rows)
+        taken = {row["id"] for row in rows if row["is_taken"]}
+        return taken, {row["id"] for row in rows} - taken
 
     def extend(self, deliveries: Sequence[Delivery], lease_seconds: float) -> set[str]:
         """Hold leases for longer; gives the ids of those that were not lost."""

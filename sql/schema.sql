@@ -2519,7 +2519,7 @@ ALTER FUNCTION close_account(integer[]) OWNER TO ccb_definer;
 COMMENT ON FUNCTION close_account(integer[]) IS 'The caller''s account ends, softly: sessions and keys at once, memberships too. No row where the version or the key''s permission is another.';
 
 CREATE OR REPLACE FUNCTION public.complete_deliveries(ids uuid[], created_ats timestamp with time zone[], webhook_ids uuid[], lease_tokens uuid[], outcomes text[], delays double precision[], reports jsonb[], disable_after interval DEFAULT '5 days'::interval)
- RETURNS SETOF uuid
+ RETURNS TABLE(id uuid, is_taken boolean)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
@@ -2533,19 +2533,28 @@ AS $function$
 #variable_conflict use_column
 DECLARE
     moment timestamptz := clock_timestamp();
+    wanted uuid[];
+    deferred uuid[];
 BEGIN
     -- where something other than the time of the last success changes, nobody switches the webhook off or on meanwhile
-    PERFORM FROM webhooks
-    WHERE webhooks.id = ANY (webhook_ids) AND (
-        webhooks.failing_since IS NOT NULL
-        OR webhooks.id IN (SELECT failed.id FROM unnest(webhook_ids, outcomes) AS failed (id, outcome) WHERE failed.outcome <> 'delivered'))
-    ORDER BY webhooks.id FOR NO KEY UPDATE;
+    wanted := ARRAY(
+        SELECT webhooks.id FROM webhooks
+        WHERE webhooks.id = ANY (webhook_ids) AND (
+            webhooks.failing_since IS NOT NULL OR webhooks.id IN (
+                SELECT failed.id FROM unnest(webhook_ids, outcomes) AS failed (id, outcome) WHERE failed.outcome <> 'delivered')));
+    deferred := ARRAY(
+        SELECT unnest(wanted)
+        EXCEPT
+        SELECT locked.id FROM (
+            SELECT webhooks.id FROM webhooks WHERE webhooks.id = ANY (wanted) FOR NO KEY UPDATE SKIP LOCKED
+        ) AS locked);
     RETURN QUERY
     WITH given AS MATERIALIZED (
         SELECT given.*, webhooks.is_active
         FROM unnest(ids, created_ats, webhook_ids, lease_tokens, outcomes, delays, reports)
             AS given (id, created_at, webhook_id, lease_token, outcome, delay, report)
         JOIN webhooks ON webhooks.id = given.webhook_id
+        WHERE given.webhook_id <> ALL (deferred)
     ),
     held AS (
         DELETE FROM webhook_delivery_leases AS lease USING given
@@ -2565,8 +2574,8 @@ BEGIN
             delivered_at = CASE held.outcome WHEN 'delivered' THEN moment ELSE delivery.delivered_at END,
             attempt = delivery.attempt + CASE WHEN delivery.attempt = held.attempt_before THEN 1 ELSE 0 END,
             delivery_attempts = delivery.delivery_attempts + 1,
-            attempts = CASE WHEN jsonb_array_length(delivery.attempts) < 100
-                THEN delivery.attempts ELSE delivery.attempts - 0 END || (jsonb_build_object('number', delivery.delivery_attempts + 1) || held.report),
+            -- a delivery can be sent again any number of times, and each report writes them all
+            attempts = CASE WHEN jsonb_array_length(delivery.attempts) < 100 THEN delivery.attempts ELSE delivery.attempts - 0 END || (jsonb_build_object('number', delivery.delivery_attempts + 1) || held.report),
             response_status = (held.report ->> 'response_status')::integer,
             response_headers = nullif(held.report -> 'response_headers', 'null'),
             response_body = held.report ->> 'response_body',
@@ -2602,7 +2611,9 @@ BEGIN
         FROM noted
         WHERE hook.id = noted.webhook_id
     )
-    SELECT taken.id FROM taken;
+    SELECT taken.id, true FROM taken
+    UNION ALL
+    SELECT given.id, false FROM unnest(ids, webhook_ids) AS given (id, webhook_id) WHERE given.webhook_id = ANY (deferred);
 END
 $function$;
 GRANT EXECUTE ON FUNCTION complete_deliveries(uuid[],timestamp with time zone[],uuid[],uuid[],text[],double precision[],jsonb[],interval) TO ccb_worker;
@@ -5568,14 +5579,21 @@ CREATE OR REPLACE FUNCTION public.settle_webhook_deliveries()
 AS $function$
 BEGIN
     IF NEW.deleted_at IS NOT NULL THEN
-        UPDATE webhook_deliveries SET status = 'cancelled'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
-        UPDATE webhook_deliveries SET status = 'cancelled'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held';
-    ELSIF NOT NEW.is_active THEN
-        UPDATE webhook_deliveries SET status = 'held'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
+        UPDATE webhook_deliveries AS delivery SET status = 'cancelled'
+        FROM (
+            SELECT id, created_at FROM webhook_deliveries
+            WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held'
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS held
+        WHERE delivery.id = held.id AND delivery.created_at = held.created_at;
     END IF;
+    UPDATE webhook_deliveries AS delivery SET status = CASE WHEN NEW.deleted_at IS NULL THEN 'held' ELSE 'cancelled' END
+    FROM (
+        SELECT id, created_at FROM webhook_deliveries
+        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending'
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE delivery.id = waiting.id AND delivery.created_at = waiting.created_at;
     RETURN NULL;
 END
 $function$;

@@ -140,7 +140,7 @@ class WebhookDeliveries:
                 await asyncio.sleep(GATHER)
             batch = self._reports[:largest]
             try:
-                taken = await self._ask(lambda queue, batch=batch: queue.complete(batch))  # type: ignore[misc]
+                taken, deferred = await self._ask(lambda queue, batch=batch: queue.complete(batch))  # type: ignore[misc]
             except Unavailable as error:
                 logger.warning("%d reports could not be made: %s", len(batch), error)
                 await asyncio.sleep(PAUSE)
@@ -153,8 +153,10 @@ class WebhookDeliveries:
                     await asyncio.sleep(PAUSE)
                 continue
             largest = LARGEST_REPORT
-            del self._reports[: len(batch)]
-            self._metrics.reported(batch, taken)
+            self._reports[: len(batch)] = [each for each in batch if each.delivery.id in deferred]
+            self._metrics.reported([each for each in batch if each.delivery.id not in deferred], taken)
+            if len(self._reports) == len(deferred):  # there is nothing else
+                await asyncio.sleep(SHORTEST_LOOK)
             self._wake.set()  # of a webhook with a limit or an order, the next can go
 
     async def _keep_leases(self) -> None:

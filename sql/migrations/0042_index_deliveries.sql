@@ -9,7 +9,8 @@ CREATE INDEX idx_webhook_deliveries_webhook ON webhook_deliveries (organization_
 CREATE INDEX idx_webhook_deliveries_failed ON webhook_deliveries (organization_id, webhook_id, created_at, id)
     WHERE status IN ('exhausted', 'held');
 
--- By the same indexes, whatever else a webhook has behind it.
+-- By the same indexes, whatever else a webhook has behind it. What is just being reported as delivered is locked, and left:
+-- waiting for it, while the report waits for the next one, would be a deadlock. Reports of failures hold the webhook's row.
 SET LOCAL ROLE ccb_definer;
 CREATE OR REPLACE FUNCTION settle_webhook_deliveries() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -17,14 +18,21 @@ CREATE OR REPLACE FUNCTION settle_webhook_deliveries() RETURNS trigger
 AS $$
 BEGIN
     IF NEW.deleted_at IS NOT NULL THEN
-        UPDATE webhook_deliveries SET status = 'cancelled'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
-        UPDATE webhook_deliveries SET status = 'cancelled'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held';
-    ELSIF NOT NEW.is_active THEN
-        UPDATE webhook_deliveries SET status = 'held'
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending';
+        UPDATE webhook_deliveries AS delivery SET status = 'cancelled'
+        FROM (
+            SELECT id, created_at FROM webhook_deliveries
+            WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held'
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS held
+        WHERE delivery.id = held.id AND delivery.created_at = held.created_at;
     END IF;
+    UPDATE webhook_deliveries AS delivery SET status = CASE WHEN NEW.deleted_at IS NULL THEN 'held' ELSE 'cancelled' END
+    FROM (
+        SELECT id, created_at FROM webhook_deliveries
+        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending'
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE delivery.id = waiting.id AND delivery.created_at = waiting.created_at;
     RETURN NULL;
 END
 $$;

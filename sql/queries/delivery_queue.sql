@@ -6,10 +6,10 @@
 SELECT * FROM claim_deliveries(%(batch)s, %(lease_seconds)s, %(after_organization)s, %(at_once)s, %(at_once_of_organization)s)
 
 -- name: complete :many
--- What became of attempts; gives those whose lease was still held. The reports come as one JSON array: as a PostgreSQL
+-- What became of attempts; gives those whose lease was still held, and whether they are taken now or to come again. The reports come as one JSON array: as a PostgreSQL
 -- array each of them is quoted anew, which took the worker as long as signing them.
-SELECT complete_deliveries(%(ids)s, %(created_ats)s, %(webhook_ids)s, %(lease_tokens)s, %(outcomes)s, %(delays)s,
-    ARRAY(SELECT jsonb_array_elements(%(reports)s::jsonb))) AS id
+SELECT * FROM complete_deliveries(%(ids)s, %(created_ats)s, %(webhook_ids)s, %(lease_tokens)s, %(outcomes)s, %(delays)s,
+    ARRAY(SELECT jsonb_array_elements(%(reports)s::jsonb)))
 
 -- name: extend :many
 -- Leases of attempts that take long; gives those that are still held.

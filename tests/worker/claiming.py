@@ -16,6 +16,7 @@ class Worker:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self.deferred: set[str] = set()  # by the last report
 
     def ask(self, method: str, *values: Any, **named: Any) -> Any:
         """Ask the queue, in a transaction of its own."""
@@ -37,7 +38,10 @@ class Worker:
         """Report the same of several."""
         attempt = {"started_at": "2026-01-01T00:00:00Z", "duration_ms": 5, "response_status": status,
                    "response_headers": {"a": "b"}, "response_body": "ok", "error": None}  # fmt: skip
-        return set(self.ask("complete", [Report(each, outcome, 60.0, json.dumps(attempt), 0.1) for each in deliveries]))
+        taken, self.deferred = self.ask(
+            "complete", [Report(each, outcome, 60.0, json.dumps(attempt), 0.1) for each in deliveries]
+        )
+        return set(taken)
 
 
 def ids(deliveries: list[Delivery]) -> list[str]:

@@ -7,6 +7,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
+from tests.conftest import Database
 from tests.worker.claiming import URL, Worker, ids
 from tests.worker.hooks import Hooks
 
@@ -188,3 +191,29 @@ def test_the_queue_tells_its_depth_and_age(hooks: Hooks, worker: Worker) -> None
     waiting = worker.ask("waiting")
     assert waiting["due"] == 3
     assert 60 <= waiting["oldest"] < 90
+
+
+def test_reports_wait_for_nobody_who_changes_a_webhook(hooks: Hooks, worker: Worker) -> None:
+    busy, other = (hooks.webhook(hooks.organization(), URL) for _ in range(2))
+    [late], [soon] = hooks.deliver(busy), hooks.deliver(other)
+    claimed = worker.claim()
+    hooks.run("BEGIN")
+    hooks.run("UPDATE webhooks SET is_active = false WHERE id = %s", busy)
+    assert (worker.report(claimed, "pending", 500), worker.deferred) == ({soon}, {late})
+    hooks.run("COMMIT")
+    assert (worker.report(claimed, "pending", 500), worker.deferred) == ({late}, set())
+    assert hooks.statuses(busy) == {"held": 1}
+
+
+@pytest.mark.parametrize(("change", "status"), [("is_active = false", "held"), ("deleted_at = now()", "cancelled")])
+def test_who_switches_off_waits_for_no_report(
+    hooks: Hooks, module_database: Database, change: str, status: str
+) -> None:
+    webhook = hooks.webhook(hooks.organization(), URL)
+    reported, _ = hooks.deliver(webhook, 2)
+    with module_database.admin() as report, report.transaction():
+        report.execute("UPDATE webhook_deliveries SET status = 'delivered' WHERE id = %s", [reported])
+        hooks.run("SET lock_timeout = '2s'")
+        hooks.run(f"UPDATE webhooks SET {change} WHERE id = %s", webhook)
+        hooks.run("RESET lock_timeout")
+    assert hooks.statuses(webhook) == {"delivered": 1, status: 1}
