@@ -235,7 +235,8 @@ def test_a_worker_that_is_still_loading_does_not_hold_up_the_end(
     slow = Served(Settings(read_timeout=PATIENCE, web_workers=2))
     slow.application = "tests.web.slow_to_load:app"
     with slow:
-        before = eventually(lambda: len(workers(slow)) == 2 and workers(slow), "two processes")
+        eventually(lambda: len(workers(slow)) == 2, "two processes")
+        before = workers(slow)
         hold.touch()
         os.kill(min(before), signal.SIGKILL)
         eventually(lambda: workers(slow) - before, "another one takes its place")
