@@ -15,13 +15,15 @@ REASONS = {
     "is_superuser": "is a superuser",
     "bypasses_rls": "bypasses row level security",
     "is_owner": "owns the tables",
+    "makes_roles": "may create roles",
 }
 
 
 def refuse_powers(url: str) -> None:
     """Check that a login is as powerless as it must be.
 
-    :raises config.ConfigurationError: it is a superuser, bypasses row level security or owns the tables.
+    :raises config.ConfigurationError: it is, or may become, a superuser, a role that bypasses row level security, one
+        that owns our tables or materialized views, or one that may create roles.
     :raises psycopg.OperationalError: the database cannot be reached.
     """
     with psycopg.connect(url, connect_timeout=5) as connection:

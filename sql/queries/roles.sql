@@ -1,12 +1,14 @@
--- The login roles. Used by database/provision.py.
+-- The login roles. Used by database/powers.py.
 
 -- name: powers :one
--- What a login could do past row level security: a superuser, a role that bypasses it, an owner of our tables.
+-- What a login could do past row level security, as itself or as a role that it may become: a superuser, a role that
+-- bypasses the policies, an owner (ccb_definer too, which the policies let see everything), one that can make itself any.
 SELECT current_user AS name,
-    rolsuper AS is_superuser,
-    rolbypassrls AS bypasses_rls,
-    EXISTS (
+    bool_or(rolsuper) AS is_superuser,
+    bool_or(rolbypassrls) AS bypasses_rls,
+    bool_or(EXISTS (
         SELECT FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm') AND pg_has_role(pg_class.relowner, 'USAGE')
-    ) AS is_owner
-FROM pg_roles WHERE rolname = current_user
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'm') AND relowner = pg_roles.oid
+    )) AS is_owner,
+    bool_or(rolcreaterole) AS makes_roles
+FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')

@@ -119,6 +119,28 @@ def test_a_powerful_login_is_refused(database: Database) -> None:
             connection.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ("NOINHERIT IN ROLE ccb_owner", "owns the tables"),
+        ("IN ROLE ccb_definer", "owns the tables"),
+        ("NOINHERIT IN ROLE ccb_definer, ccb_service", "owns the tables"),
+        ("NOINHERIT IN ROLE {superuser}", "is a superuser"),
+        ("CREATEROLE", "may create roles"),
+    ],
+)
+def test_a_login_that_may_become_powerful_is_refused(database: Database, attributes: str, reason: str) -> None:
+    name = f"ccb_test_login_{os.getpid()}"
+    with database.admin() as connection:
+        superuser = database.look("SELECT quote_ident(current_user)")
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'login' {attributes.format(superuser=superuser)}")
+        try:
+            with pytest.raises(ConfigurationError, match=reason):
+                refuse_powers(make_conninfo(database.admin_url, user=name, password="login"))
+        finally:
+            connection.execute(f"DROP ROLE {name}")
+
+
 def test_the_service_does_not_start_with_a_powerful_login(database: Database) -> None:
     from tests.service import Service
 
