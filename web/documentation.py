@@ -85,4 +85,7 @@ def register(app: Flask, blueprints: Sequence[Blueprint]) -> None:
                         bound(content["schema"])
     for schema in api.spec.components.schemas.values():
         bound(schema)
+        for value in schema.get("properties", {}).values():
+            if not value.keys() & {"type", "$ref", "allOf"}:
+                value.pop("nullable", None)  # what has no type may be null as well, and OpenAPI wants a type beside it
     app.register_blueprint(documentation_page.blueprint)
