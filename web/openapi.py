@@ -140,8 +140,8 @@ def complete(
     if exporting:
         operation["responses"]["200"] = {"description": f"A line for each {answered}", "content": EXPORTED}
     _add_headers(operation["responses"], public=public, versioned=versioned, listing=listing)
-    for status in ("200", "201", "202", "207"):
-        content = operation["responses"].get(status, {}).get("content", {})
+    for success in ("200", "201", "202", "207"):
+        content = operation["responses"].get(success, {}).get("content", {})
         if "application/json" in content and answered in schemas:
             content["application/json"]["example"] = example_of(answered, schemas)
     operation["description"] = describe(method, operation, listing=listing)
