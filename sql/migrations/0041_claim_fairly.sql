@@ -5,11 +5,22 @@ ALTER TABLE webhook_delivery_leases ADD COLUMN organization_id UUID;
 SET LOCAL ROLE ccb_definer;
 UPDATE webhook_delivery_leases AS lease SET organization_id = webhooks.organization_id
 FROM webhooks WHERE webhooks.id = lease.webhook_id;
+-- a worker of the version before claims again when it has started anew
+-- squawk-ignore ban-drop-function
 DROP FUNCTION claim_deliveries(integer, double precision, uuid, integer);
+-- only the function above called it
+-- squawk-ignore ban-drop-function
 DROP FUNCTION due_webhooks(uuid, integer);
 SET LOCAL ROLE ccb_owner;
+-- leases are as many rows as attempts are in flight
+-- as above
+-- squawk-ignore adding-not-nullable-field
 ALTER TABLE webhook_delivery_leases ALTER COLUMN organization_id SET NOT NULL;
+-- as above
+-- squawk-ignore require-concurrent-index-deletion
 DROP INDEX idx_webhook_delivery_leases_webhook;
+-- as above
+-- squawk-ignore require-concurrent-index-creation
 CREATE INDEX idx_webhook_delivery_leases_org_webhook ON webhook_delivery_leases (organization_id, webhook_id);
 
 -- How many attempts of a webhook may begin now: by its concurrency or order, and by its rate.

@@ -1,0 +1,3 @@
+-- no transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_webhook_deliveries_failed ON webhook_deliveries (organization_id, webhook_id, created_at, id)
+    WHERE status IN ('exhausted', 'held');
