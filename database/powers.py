@@ -30,6 +30,20 @@ def refuse_powers(url: str) -> None:
         refuse_powerful(connection)
 
 
+def expect_service(url: str) -> None:
+    """Check that a login may do what the web processes need: another one would refuse every caller.
+
+    :raises config.ConfigurationError: it may not authenticate anybody.
+    :raises psycopg.OperationalError: the database cannot be reached.
+    """
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        may_serve, name = connection.execute(QUERIES.may_serve.text).fetchone() or (False, "")
+    if not may_serve:
+        raise ConfigurationError(
+            f"SERVICE_DATABASE_URL: {name} may not authenticate anybody; give a login like ccb_service"
+        )
+
+
 def refuse_powerful(connection: psycopg.Connection[Any]) -> None:
     """As :func:`refuse_powers`, for a connection that is there."""
     with connection.cursor(row_factory=dict_row) as cursor:

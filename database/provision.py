@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from config import ROOT, Settings
 from database.migrations import migrate, take_turn
-from database.powers import refuse_powers
+from database.powers import expect_service, refuse_powers
 from database.queries import load
 
 LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer", "ccb_backup")
@@ -39,7 +39,7 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
         otherwise the logins are derived from `admin_url`, their passwords kept in DATA_DIR/logins.json.
     :raises psycopg.Error: the server refused something.
     :raises database.migrations.MigrationError: program and database do not fit together.
-    :raises config.ConfigurationError: the service's login has powers it must not have.
+    :raises config.ConfigurationError: the service's login has powers it must not have, or lacks what it needs.
     """
     create_roles(admin_url)
     migrate(admin_url)
@@ -53,6 +53,7 @@ def provision(admin_url: str, settings: Settings) -> LoginUrls:
         or _login(admin_url, "ccb_maintainer", passwords["ccb_maintainer"]),
     )
     refuse_powers(logins.service)
+    expect_service(logins.service)
     return logins
 
 

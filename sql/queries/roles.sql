@@ -1,4 +1,4 @@
--- The login roles. Used by database/powers.py.
+-- The login roles. Used by database/powers.py and database/provision.py.
 
 -- name: powers :one
 -- What a login could do past row level security, as itself or as a role that it may become: a superuser, a role that
@@ -12,3 +12,7 @@ SELECT current_user AS name,
     )) AS is_owner,
     bool_or(rolcreaterole) AS makes_roles
 FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')
+
+-- name: may_serve :one
+-- Whether a login may do the first thing that each request asks of it.
+SELECT has_function_privilege('authenticate_api_key(text, text, text, text)', 'EXECUTE') AS may_serve, current_user AS name

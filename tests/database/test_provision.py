@@ -141,6 +141,11 @@ def test_a_login_that_may_become_powerful_is_refused(database: Database, attribu
             connection.execute(f"DROP ROLE {name}")
 
 
+def test_a_login_that_cannot_serve_is_refused(database: Database) -> None:
+    with pytest.raises(ConfigurationError, match="ccb_worker may not authenticate anybody"):
+        provision(database.admin_url, database.settings(service_database_url=database.logins.worker))
+
+
 def test_the_service_does_not_start_with_a_powerful_login(database: Database) -> None:
     from tests.service import Service
 

@@ -38,6 +38,7 @@ BY_ADMINISTRATOR = {
     "schema_migrations.lock",
     "schema_migrations.ran",
     "schema_migrations.record",
+    "roles.may_serve",
     "roles.powers",
     "backups.open_to_backups",
     "backups.finish_segment",
