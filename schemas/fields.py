@@ -122,9 +122,9 @@ class Moment(fields.AwareDateTime):
             raise self.make_error("invalid", input=value, obj_type="datetime") from error
 
 
-def moment(description: str, **options: Any) -> Moment:
+def moment(description: str, *, example: str = EXAMPLE_TIME, **options: Any) -> Moment:
     """A point in time in ISO 8601 with its offset."""
-    return Moment(format="iso", metadata=described(description, EXAMPLE_TIME), **options)
+    return Moment(format="iso", metadata=described(description, example), **options)
 
 
 def version(description: str = "Version of the row: the number in its ETag.") -> fields.Integer:

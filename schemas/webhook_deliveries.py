@@ -82,7 +82,10 @@ class Recovery(Schema):
     """Which deliveries to send again."""
 
     since = moment("Those queued at or after this moment; all when left out.")
-    until = moment("Those queued before this moment, which is later than `since`; all when left out.")
+    until = moment(
+        "Those queued before this moment, which is later than `since`; all when left out.",
+        example="2026-11-22T10:30:00.000000Z",
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def _check_order(self, data: dict[str, Any], **_: Any) -> None:
