@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,11 +20,14 @@ import pytest
 
 from cli import app
 from config import ROOT, Settings
+from database import Nobody, Pool, transaction
 from database.embedded import EmbeddedServer, running_server_url
-from operations.point_in_time import create_base_backup
+from database.provision import provision
+from operations.point_in_time import create_base_backup, prepare_recovery
 from operations.postgresql_programs import BackupError
 from operations.recovery import recover_embedded
 from operations.serve import embedded_server
+from repositories.users import Users
 from tests.service import Client, free_port
 from tests.waiting import eventually
 
@@ -181,6 +185,32 @@ def test_log_that_was_not_archived_is_taken_along_and_a_failure_puts_everything_
     assert done.put_away is not None
     assert done.put_away.stat().st_ino == identity
     assert notes(settings) == ["after", "before", "not archived"]
+
+
+def test_a_standby_reads_events_by_its_primarys_clock(settings: Settings) -> None:
+    """It writes no log, so it has no timeline of its own to go by."""
+    archive, kept = settings.wal_archive_dir, settings.data_dir / "postgresql"
+    assert archive is not None
+    server = embedded_server(settings)
+    try:
+        url = server.start()
+        pool = Pool(provision(url, settings).service, settings)
+        pool.open()
+        user_id = str(uuid.uuid4())
+        with transaction(Nobody(pool)) as connection:
+            Users(connection).register(user_id=user_id, email="a@example.org", name="Ann", password_hash="x")
+        pool.close()
+        base = create_base_backup(url, archive)
+        server.remove()
+        prepare_recovery(base, kept, archive, None)
+        (kept / "recovery.signal").rename(kept / "standby.signal")
+        with psycopg.connect(server.start(), autocommit=True) as admin:
+            assert admin.execute("SELECT pg_is_in_recovery(), current_timeline()").fetchone() == (True, None)
+            below = "SELECT count(*) > 0 AND bool_and(transaction_id < event_horizon()) FROM events"
+            assert admin.execute(below).fetchone() == (True,)
+            assert admin.execute("SELECT event_horizon() < '10000000000000'").fetchone() == (True,)
+    finally:
+        server.stop()
 
 
 def test_a_changed_base_backup_is_noticed(settings: Settings) -> None:
