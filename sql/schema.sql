@@ -2534,7 +2534,9 @@ AS $function$
 DECLARE
     moment timestamptz := clock_timestamp();
     wanted uuid[];
+    locked uuid[] := '{}';
     deferred uuid[];
+    lock_timeout_before CONSTANT text := current_setting('lock_timeout');
 BEGIN
     -- where something other than the time of the last success changes, nobody switches the webhook off or on meanwhile
     wanted := ARRAY(
@@ -2542,12 +2544,17 @@ BEGIN
         WHERE webhooks.id = ANY (webhook_ids) AND (
             webhooks.failing_since IS NOT NULL OR webhooks.id IN (
                 SELECT failed.id FROM unnest(webhook_ids, outcomes) AS failed (id, outcome) WHERE failed.outcome <> 'delivered')));
-    deferred := ARRAY(
-        SELECT unnest(wanted)
-        EXCEPT
-        SELECT locked.id FROM (
-            SELECT webhooks.id FROM webhooks WHERE webhooks.id = ANY (wanted) FOR NO KEY UPDATE SKIP LOCKED
-        ) AS locked);
+    IF wanted <> '{}' THEN
+        BEGIN
+            -- a claim is over in a moment; a user's transaction may take long
+            PERFORM set_config('lock_timeout', '50ms', true);
+            locked := ARRAY(SELECT webhooks.id FROM webhooks WHERE webhooks.id = ANY (wanted) ORDER BY webhooks.id FOR NO KEY UPDATE);
+            PERFORM set_config('lock_timeout', lock_timeout_before, true);
+        EXCEPTION WHEN lock_not_available THEN
+            locked := ARRAY(SELECT webhooks.id FROM webhooks WHERE webhooks.id = ANY (wanted) FOR NO KEY UPDATE SKIP LOCKED);
+        END;
+    END IF;
+    deferred := ARRAY(SELECT unnest(wanted) EXCEPT SELECT unnest(locked));
     RETURN QUERY
     WITH given AS MATERIALIZED (
         SELECT given.*, webhooks.is_active
