@@ -4981,7 +4981,7 @@ AS $function$
 BEGIN
     PERFORM expect_operator('operations:read');
     RETURN QUERY
-    SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges()
+    SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges() UNION ALL SELECT * FROM backup_gauges()
     ORDER BY 1, 2;
 END
 $function$;

@@ -21,7 +21,12 @@ from tests.waiting import eventually
 def served(tmp_path: Path) -> Iterator[Path]:
     """A directory in which `bin/serve` was started."""
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    environment |= {"PORT": str(free_port()), "DATA_DIR": str(tmp_path / "var"), "BCRYPT_COST": "4", "BACKUP_HOUR": "-1"}
+    environment |= {
+        "PORT": str(free_port()),
+        "DATA_DIR": str(tmp_path / "var"),
+        "BCRYPT_COST": "4",
+        "BACKUP_HOUR": "-1",
+    }
     command = [sys.executable, "-m", "flask", "--app", "cli", "serve"]  # what bin/serve ends in
     log = (tmp_path / "log").open("wb")
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)

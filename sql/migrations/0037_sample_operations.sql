@@ -147,7 +147,7 @@ AS $$
 BEGIN
     PERFORM expect_operator('operations:read');
     RETURN QUERY
-    SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges()
+    SELECT * FROM operational_gauges() UNION ALL SELECT * FROM activity_gauges() UNION ALL SELECT * FROM backup_gauges()
     ORDER BY 1, 2;
 END
 $$;

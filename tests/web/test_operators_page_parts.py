@@ -130,6 +130,7 @@ def test_what_is_well_needs_no_look() -> None:
         ({"executions_last_hour": {"workflow faulted": 6, "workflow completed": 5}}, "ExecutionsFailing"),
         ({"database_connections": {"": 81}, "database_connections_max": {"": 100}}, "ConnectionsRunOut"),
         ({"transaction_id_age": {"": 1.1e9}}, "TransactionIdsRunOut"),
+        ({"wal_archiving_failing": {"": 1}}, "WalArchivingFailing"),
         ({"replication_lag_seconds": {"two": 61}}, "ReplicationLag"),
         ({"replication_slot_retained_bytes": {"two": 11 * 1024**3}}, "SlotRetainsLog"),
     ],
@@ -146,6 +147,7 @@ def test_what_is_wrong_does(gauges: dict[str, dict[str, float]], alert: str) -> 
         {"executions_last_hour": {"workflow faulted": 9}},  # too few to tell
         {"executions_last_hour": {"workflow faulted": 5, "workflow completed": 5, "integration failed": 4}},
         {"database_connections": {"": 80}, "database_connections_max": {"": 100}},
+        {"wal_archiving_failing": {"": 0}},
     ],
 )
 def test_what_is_not_wrong_does_not(gauges: dict[str, dict[str, float]]) -> None:

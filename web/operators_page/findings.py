@@ -118,6 +118,8 @@ def _maintenance(reading: Reading) -> Iterator[Finding]:
 
 
 def _backups(reading: Reading) -> Iterator[Finding]:
+    if reading.gauge("wal_archiving_failing"):
+        yield Finding("WalArchivingFailing", "The log cannot be archived and piles up.", "backups", urgent=True)
     if "backups" not in reading.reports:
         return
     made = reading.backups()
