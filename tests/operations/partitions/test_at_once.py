@@ -165,6 +165,9 @@ def test_a_runner_that_is_killed_in_the_middle(clock: Clock, database: Database)
         finally:
             killed.send_signal(signal.SIGKILL)
             killed.wait()
+        left = "SELECT FROM pg_stat_activity WHERE application_name = 'claude-code-bot partitions'"
+        eventually(lambda: not clock.admin.execute(left).rowcount, "its connection is gone", LONG)
+        assert is_pending(clock, "events")
         reader.execute("COMMIT")
     soon = datetime.now(UTC)
     eventually(lambda: run_task(task, soon, database.settings(), stop), "taken over", LONG)
