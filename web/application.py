@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from flask import Flask, Request, Response
+from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
@@ -60,7 +61,7 @@ class Application(Flask):
             request.query_string.decode("latin-1"),
         )  # fmt: skip
 
-    # Hooks are the application's, never a blueprint's, so there are no names of blueprints to look them up by.
+    # No blueprint is in another one, and none has hooks ahead of its handlers: there is no list of names to go through.
 
     def preprocess_request(self) -> ResponseReturnValue | None:
         """What comes before a handler; an answer of it takes the handler's place."""
@@ -71,7 +72,11 @@ class Application(Flask):
         return None
 
     def process_response(self, response: Response) -> Response:
-        """What comes behind a handler."""
+        """What comes behind a handler: its blueprint's hooks, and the application's."""
+        blueprint = (request_ctx.request.endpoint or "").rpartition(".")[0]
+        if blueprint in self.after_request_funcs:
+            for end in reversed(self.after_request_funcs[blueprint]):
+                response = end(response)
         for end in reversed(self.after_request_funcs[None]):
             response = end(response)
         return response
