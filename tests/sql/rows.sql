@@ -9,8 +9,8 @@ INSERT INTO audit_logs (user_id, organization_id, action, resource_type)
 VALUES (%(user_id)s, %(organization_id)s, 'webhook.updated', 'webhook')
 
 -- name: event_clocks
-INSERT INTO event_clocks (system_identifier, relation, transaction_offset)
-VALUES (1, abs(hashtext(%(unique)s))::oid, -abs(hashtext(%(unique)s)))
+INSERT INTO event_clocks (system_identifier, relation, transaction_offset, timeline)
+VALUES (1, abs(hashtext(%(unique)s))::oid, -abs(hashtext(%(unique)s)), 1)
 
 -- name: events
 INSERT INTO events (organization_id, aggregate_type, aggregate_id, event_type, event_data, version)
