@@ -140,7 +140,10 @@ def disable_webhook(webhook_id: UUID) -> Response:
 @blueprint.get("/<uuid:webhook_id>/health")
 @blueprint.response(200, WebhookHealth)
 def get_webhook_health(webhook_id: UUID) -> Response:
-    """Get how a webhook's deliveries go, and what waits."""
+    """Get how a webhook's deliveries go, and what waits.
+
+    Success rates and latencies are those of the newest 20,000 deliveries at most.
+    """
     with statement(caller()) as connection:
         return json(Webhooks(connection).health(webhook_id))
 
