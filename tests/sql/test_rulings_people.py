@@ -211,7 +211,7 @@ def test_ruling_16_refresh_rotates_and_reuse_ends_the_session(people: People, ad
     audited = admin.execute(
         "SELECT action FROM audit_logs WHERE user_id = %s AND action LIKE 'session.%%'", [person]
     ).fetchall()
-    assert {row["action"] for row in audited} == {"session.began", "session.reuse_detected"}
+    assert {row["action"] for row in audited} == {"session.began", "session.reuse_detected", "session.ended"}
 
 
 def test_ruling_17_webhook_secrets_are_encrypted(people: People) -> None:

@@ -65,6 +65,7 @@ CHOICES = {
         "email_changed",
     ),
     "mail_messages.status": ("pending", "sent", "discarded", "failed"),
+    "backups.kind": ("dump", "base"),
     "maintenance_runs.outcome": ("requested", "running", "succeeded", "failed"),
 }
 
