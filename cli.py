@@ -32,6 +32,10 @@ EXPECTED = (
     BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, PlanError,
     ServeError,     psycopg.Error,
 )  # fmt: skip
+UNKNOWN_SCHEMA = (
+    psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedObject,
+    psycopg.errors.UndefinedTable,
+)  # fmt: skip
 
 
 class Misconfigured(click.ClickException):
@@ -47,6 +51,10 @@ class PlainErrors(click.Command):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except UNKNOWN_SCHEMA as error:
+            told = error.diag.message_primary or str(error)
+            told += "; is it the service's database, up to date by `flask migrate`?"
+            raise click.ClickException(told) from error
         except EXPECTED as error:
             kind = Misconfigured if isinstance(error, ConfigurationError) else click.ClickException
             raise kind(" ".join(str(error).split())) from error

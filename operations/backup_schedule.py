@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from config import Settings
 from database.embedded import running_server_url
-from operations.backup import create_backup, list_backups, prune_backups
+from operations.backup import create_backup, list_backups, prune_backups, sole_use
 from operations.maintenance import Run, Task
 from operations.point_in_time import create_base_backup, list_base_backups, prune_base_backups
 from operations.recovery import drill
 from operations.restore import scratch_server, verify_backup
 
 NAMES = ("create-backup", "verify-backup", "create-base-backup", "drill-recovery")
+OTHER_BEGINS_WITHIN = 5.0  # seconds
 
 
 def scheduled(settings: Settings) -> tuple[Task, ...]:
@@ -39,7 +42,7 @@ def _create(run: Run) -> int:
 def _verify(run: Run) -> int:
     """On a server of its own, which needs nothing of the real one: the worker's logins could not make a database."""
     settings = run.settings
-    if not list_backups(settings.backups):
+    if not _made(run, settings.backups, lambda: list_backups(settings.backups)):
         _create(run)
     backup = list_backups(settings.backups)[-1]
     with scratch_server(settings.backups, backup.server_version, run.stop) as url:
@@ -55,9 +58,20 @@ def _create_base(run: Run) -> None:
 
 def _drill(run: Run) -> None:
     url, archive = _whole_server(run.settings)
-    if not list_base_backups(archive):
+    if not _made(run, archive / "base", lambda: list_base_backups(archive)):
         _create_base(run)
     drill(url, archive, run.stop)
+
+
+def _made(run: Run, folder: Path, there: Callable[[], Sequence[object]]) -> bool:
+    """Whether there is one to prove. On the first start the other task makes it at this moment: once is enough."""
+    deadline = time.monotonic() + OTHER_BEGINS_WITHIN
+    while not there() and time.monotonic() < deadline and not run.stop.wait(0.2):
+        pass
+    if there():
+        return True
+    with sole_use(folder, run.stop):
+        return bool(there())
 
 
 def _whole_server(settings: Settings) -> tuple[str, Path]:

@@ -163,6 +163,9 @@ def run_task(task: Task, due_since: datetime, settings: Settings, stop: threadin
             fault = str(interruption)
         except Exception as error:  # whatever a task raises is what its row should say
             fault = " ".join(str(error).split()) or type(error).__name__
-            logger.exception("%s failed", task.name)
+            if stop.is_set():
+                logger.info("%s was stopped: %s", task.name, fault)
+            else:
+                logger.exception("%s failed", task.name)
         run.ask(QUERIES.end_run, run_id=run_id, row_count=rows, error_message=fault)
         return True

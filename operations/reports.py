@@ -14,7 +14,8 @@ from repositories.operations import REPORTS, Operations, note_on
 
 MIGRATOR = load("schema_migrations")
 TABLES = {**REPORTS, "maintenance-runs": Operations.queries.maintenance_runs}
-WIDEST = 60  # characters of a column
+WIDEST = 64  # characters of a column; a checksum has as many
+WHOLE = {"error_message"}  # the cause is at its end
 
 
 def report(url: str, name: str) -> str:
@@ -46,7 +47,7 @@ def request_maintenance(url: str, task: str) -> None:
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     names = [name for name in rows[0] if f"{name}_bytes" not in rows[0] and name != "schema_name"]
-    cells = [[_cell(row[name]) for name in names] for row in rows]
+    cells = [[_cell(row[name], name in WHOLE) for name in names] for row in rows]
     widths = [max(len(row[place]) for row in [names, *cells]) for place in range(len(names))]
     numeric = [isinstance(rows[0][name], int | float) for name in names]
     for row in [names, ["-" * width for width in widths], *cells]:
@@ -57,10 +58,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "  ".join(parts).rstrip()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, whole: bool) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     text = f"{value:.2f}" if isinstance(value, float) else " ".join(str(value).split())
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    return text if whole or len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from operations.reports import request_maintenance
 from schemas.operations import BACKUP_TASKS
 from tests.conftest import Database
 from tests.operations.test_backup import fill
+from tests.waiting import eventually
 from worker.maintenance import last_due
 
 STOP = threading.Event()
@@ -69,6 +72,25 @@ def test_a_dump_and_its_drill_with_the_workers_logins_alone(database: Database, 
     assert left == []
 
 
+def test_on_the_first_start_one_dump_is_made_and_proven(database: Database, settings: Settings) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        verification = threads.submit(run, settings, "verify-backup")
+        eventually(lambda: runs(database), "the verification runs")
+        assert run(settings, "create-backup")
+        assert verification.result()
+    assert [(each["task"], each["outcome"]) for each in runs(database)] == [
+        ("verify-backup", "succeeded"),
+        ("create-backup", "succeeded"),
+    ]
+    assert len(list_backups(settings.backups)) == 1
+
+
+def test_a_drill_without_a_dump_makes_one(database: Database, settings: Settings) -> None:
+    assert run(settings, "verify-backup")
+    assert runs(database)[-1]["outcome"] == "succeeded"
+    assert len(list_backups(settings.backups)) == 1
+
+
 def test_a_failure_is_told(database: Database, settings: Settings) -> None:
     assert run(settings, "create-backup")
     (backup,) = list_backups(settings.backups)
@@ -80,7 +102,9 @@ def test_a_failure_is_told(database: Database, settings: Settings) -> None:
     assert ("last_drill_age_seconds", "dump") not in gauges(database)
 
 
-def test_who_is_asked_to_stop_waits_for_nobody_and_leaves_nothing(database: Database, settings: Settings) -> None:
+def test_who_is_asked_to_stop_waits_for_nobody_and_leaves_nothing(
+    database: Database, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     stop = threading.Event()
     stop.set()
     with sole_use(settings.backups):
@@ -90,6 +114,7 @@ def test_who_is_asked_to_stop_waits_for_nobody_and_leaves_nothing(database: Data
     assert run(settings, "create-backup", stop)
     assert "pg_dump was stopped" in runs(database)[-1]["error_message"]
     assert list(settings.backups.iterdir()) == []
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []  # a stop is no fault
 
 
 def test_what_is_scheduled_goes_by_the_settings(settings: Settings, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from click.testing import Result
+from psycopg.conninfo import make_conninfo
 
 from cli import app
 from operations.reports import TABLES
@@ -37,6 +38,30 @@ def test_running_a_task(module_database: Database) -> None:
     assert run(url, "run", "refresh-views").output == "refresh-views is asked for\n"
     assert "requested" in run(url, "maintenance-runs").output.splitlines()[2].split()
     assert run(url, "run", "nonsense").exit_code == 2
+
+
+def test_the_cause_of_a_failure_is_told_to_its_end(database: Database) -> None:
+    fault = f"pg_dump failed: {'could not write to output file: ' * 5}No space left on device"
+    with database.admin() as admin:
+        admin.execute(
+            "INSERT INTO maintenance_runs (task, outcome, started_at, ended_at, error_message)"
+            " VALUES ('create-backup', 'failed', now(), now(), %s)",
+            [fault],
+        )
+    assert fault in run(database.admin_url, "maintenance-runs").output
+
+
+def test_a_database_that_is_not_the_services(database: Database) -> None:
+    name = f"{database.name}_without_schema"
+    with database.admin() as admin:
+        admin.rollback()
+        admin.autocommit = True
+        admin.execute(f"CREATE DATABASE {name}")
+    for arguments in (["locks"], ["run", "refresh-views"]):
+        result = run(make_conninfo(database.admin_url, dbname=name), *arguments)
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: function ")
+        assert result.output.endswith("is it the service's database, up to date by `flask migrate`?\n")
 
 
 def test_the_services_login_is_no_operator(module_database: Database) -> None:
