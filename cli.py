@@ -32,10 +32,7 @@ EXPECTED = (
     BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, PlanError,
     ServeError,     psycopg.Error,
 )  # fmt: skip
-UNKNOWN_SCHEMA = (
-    psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedObject,
-    psycopg.errors.UndefinedTable,
-)  # fmt: skip
+UNKNOWN_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedObject)
 
 
 class Misconfigured(click.ClickException):

@@ -32,6 +32,8 @@ SWAPS = 10  # attempts to be faster than clients that connect again
 NOT_OURS = re.compile(
     r"\d+; \d+ \d+ (EXTENSION - pg_cron|COMMENT - EXTENSION pg_cron|(SCHEMA|ACL) - (SCHEMA )?cron|[A-Z ]+ cron) "
 )
+# holds nothing but what its server counts; where that is not installed, and the wheel has none, nothing is lost
+STATISTICS = re.compile(r"\d+; \d+ \d+ (EXTENSION - |COMMENT - EXTENSION )pg_stat_statements ")
 
 
 def verify_backup(url: str, backup: Backup, *, record_at: str = "", stop: threading.Event | None = None) -> None:
@@ -136,8 +138,12 @@ def _fill(target: str, archive: Path, version: int, stop: threading.Event | None
     listed = subprocess.run([program, "--list", archive], capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         raise BackupError(f"{archive} cannot be read: {listed.stderr.strip()[-500:]}")
+    with psycopg.connect(target) as connection:
+        counts = row(connection, QUERIES.counts_statements.text)["counts"]
+    left_out = (NOT_OURS,) if counts else (NOT_OURS, STATISTICS)
     with tempfile.NamedTemporaryFile("w", prefix="restore-") as wanted:
-        wanted.writelines(f"{line}\n" for line in listed.stdout.splitlines() if not NOT_OURS.match(line))
+        lines = [line for line in listed.stdout.splitlines() if not any(each.match(line) for each in left_out)]
+        wanted.writelines(f"{line}\n" for line in lines)
         wanted.flush()
         # row security on: materialized views are refreshed as their owner, whom policies let see everything
         arguments = ["--exit-on-error", "--enable-row-security", f"--use-list={wanted.name}", str(archive)]

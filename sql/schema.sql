@@ -3778,12 +3778,14 @@ BEGIN
         RETURN true;
     END IF;
     SELECT started_at INTO succeeded_at FROM maintenance_runs AS runs
-    WHERE runs.task = $1 AND runs.outcome = 'succeeded' ORDER BY started_at DESC LIMIT 1;
+    WHERE runs.task = $1 AND runs.outcome = 'succeeded' AND runs.started_at <= clock_timestamp()
+    ORDER BY started_at DESC LIMIT 1;
     IF succeeded_at >= due_since THEN
         RETURN false;
     END IF;
     SELECT count(*), max(ended_at) INTO failures, failed_at FROM maintenance_runs AS runs
-    WHERE runs.task = $1 AND runs.outcome = 'failed' AND runs.started_at > coalesce(succeeded_at, '-infinity');
+    WHERE runs.task = $1 AND runs.outcome = 'failed' AND runs.started_at > coalesce(succeeded_at, '-infinity')
+        AND runs.started_at <= clock_timestamp();
     RETURN failures = 0 OR failed_at + interval '1 minute' * 2 ^ least(failures - 1, 6) <= clock_timestamp();
 END
 $function$;
@@ -4166,13 +4168,16 @@ BEGIN
     SELECT 'maintenance_age_seconds', tasks.task, extract(epoch FROM clock_timestamp() - last.ended_at)::double precision
     FROM tasks CROSS JOIN LATERAL (
         SELECT runs.ended_at FROM maintenance_runs AS runs
-        WHERE runs.task = tasks.task AND runs.outcome = 'succeeded' ORDER BY runs.started_at DESC LIMIT 1
+        WHERE runs.task = tasks.task AND runs.outcome = 'succeeded' AND runs.started_at <= clock_timestamp()
+        ORDER BY runs.started_at DESC LIMIT 1
     ) AS last
     UNION ALL
     SELECT 'maintenance_failing', tasks.task, (last.outcome = 'failed')::integer::double precision
     FROM tasks CROSS JOIN LATERAL (
         SELECT runs.outcome FROM maintenance_runs AS runs
-        WHERE runs.task = tasks.task AND runs.outcome IN ('succeeded', 'failed') ORDER BY runs.started_at DESC LIMIT 1
+        WHERE runs.task = tasks.task AND runs.outcome IN ('succeeded', 'failed')
+            AND runs.started_at <= clock_timestamp()
+        ORDER BY runs.started_at DESC LIMIT 1
     ) AS last
     UNION ALL
     SELECT 'replication_lag_bytes', lag.name, max(lag.lag_bytes)::double precision

@@ -115,6 +115,10 @@ SELECT NOT EXISTS (
 -- Ahead of a swap: nobody writes into the database that is put away.
 SELECT pg_terminate_backend(pid) AS is_cut FROM pg_stat_activity WHERE datname = %(name)s AND pid <> pg_backend_pid()
 
+-- name: counts_statements :one
+-- Whether the server could have pg_stat_statements, which a dump may come with.
+SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS counts
+
 -- name: leftovers :many
 -- Databases that a killed restore left: its scratch, and what had been replaced already.
 SELECT datname AS name FROM pg_database WHERE datname ~ '^ccb_(restore|replaced)_[0-9a-f]{12}$' ORDER BY 1

@@ -17,6 +17,7 @@ from operations.backup import list_backups, sole_use
 from operations.backup_schedule import NAMES, scheduled
 from operations.maintenance import run_task
 from operations.reports import request_maintenance
+from operations.restore import restore_backup
 from schemas.operations import BACKUP_TASKS
 from tests.conftest import Database
 from tests.operations.test_backup import fill
@@ -89,6 +90,20 @@ def test_a_drill_without_a_dump_makes_one(database: Database, settings: Settings
     assert run(settings, "verify-backup")
     assert runs(database)[-1]["outcome"] == "succeeded"
     assert len(list_backups(settings.backups)) == 1
+
+
+def test_statistics_that_the_scratch_server_cannot_have_are_no_failure(database: Database, settings: Settings) -> None:
+    with database.admin() as connection:
+        if not connection.execute("SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'").fetchall():
+            pytest.skip("the server has no pg_stat_statements; Debian's has")
+        connection.execute("CREATE EXTENSION pg_stat_statements")
+    assert run(settings, "create-backup")
+    assert run(settings, "verify-backup")
+    assert [each["error_message"] for each in runs(database)] == [None, None]
+    (backup,) = list_backups(settings.backups)
+    restore_backup(database.admin_url, backup, overwrite=True)
+    with database.admin() as connection:  # a server that has them keeps them
+        assert connection.execute("SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'").fetchall()
 
 
 def test_a_failure_is_told(database: Database, settings: Settings) -> None:

@@ -111,6 +111,20 @@ def test_ruling_22_a_task_is_due_when_its_time_comes(database: Database, schedul
     assert schedule.run_due(stopping) == []
 
 
+def test_ruling_22_a_clock_that_was_set_back_keeps_no_task_from_being_done(
+    database: Database, schedule: Schedule
+) -> None:
+    """Runs of a time to come count neither as done nor as failed just now."""
+    assert set(schedule.run_due(NOW)) == set(ONCE)
+    with database.admin() as admin:
+        admin.execute("UPDATE maintenance_runs SET started_at = started_at + '1 year', ended_at = ended_at + '1 year'")
+        admin.execute("UPDATE maintenance_runs SET outcome = 'failed' WHERE task = 'refresh-views'")
+        told = admin.execute("SELECT * FROM operational_gauges() WHERE gauge LIKE 'maintenance%'").fetchall()
+    assert told == []
+    assert set(schedule.run_due(NOW)) == set(ONCE)
+    assert schedule.run_due(NOW) == []
+
+
 def test_ruling_22_a_runner_that_died_is_taken_over(database: Database, schedule: Schedule) -> None:
     """At once, though not before: it may take as long as it likes."""
     holder = psycopg.connect(database.logins.worker, autocommit=True)
