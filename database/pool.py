@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import select
 import time
 
 import psycopg_pool
@@ -88,11 +89,16 @@ class Pool:
         :raises errors.Unavailable: none was free in time, or the database does not answer.
         """
         deadline = time.monotonic() + self._timeout
+        while _is_cut(connection := self._next(deadline)):
+            self.give_back(connection)
+        return connection
+
+    def _next(self, deadline: float) -> PooledConnection:
         self._waiting += 1
         if self._turns.empty():
             self._waits += 1
         try:
-            connection = self._turns.get(timeout=self._timeout)
+            connection = self._turns.get(timeout=max(deadline - time.monotonic(), 0))
         except queue.Empty:
             raise Unavailable("No database connection was free in time.") from None
         finally:
@@ -129,3 +135,13 @@ class Pool:
         """Counters of `psycopg_pool`, and `in_use`, `waits` and `requests_waiting`, for `/metrics`."""
         in_use = max(0, self._size - self._turns.qsize())
         return {**self._pool.get_stats(), "in_use": in_use, "waits": self._waits, "requests_waiting": self._waiting}
+
+
+def _is_cut(connection: PooledConnection) -> bool:
+    """Whether the server has hung up meanwhile, as it does when it restarts: nothing but a farewell comes unasked."""
+    socket = select.poll()
+    socket.register(connection.pgconn.socket, select.POLLIN)
+    if not socket.poll(0):
+        return False
+    connection.close()
+    return True

@@ -11,6 +11,7 @@ import pytest
 from database import ActingFor, ApiKey, Connection, Nobody, Pool, Query, statement, transaction
 from errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from tests.conftest import Database
+from tests.waiting import eventually
 
 
 def query(text: str, kind: str = "many") -> Query:
@@ -180,20 +181,21 @@ def test_an_exhausted_pool(pool: Pool, ann: ActingFor) -> None:
         assert len(connection.many(WHO)) == 1
 
 
-def test_a_connection_that_was_cut_is_replaced(pool: Pool, ann: ActingFor, module_database: Database) -> None:
+def test_who_comes_after_connections_were_cut_sees_nothing_of_it(module_database: Database, ann: ActingFor) -> None:
+    pool = module_database.pool(pool_min_size=2, pool_max_size=2)
+    with statement(ActingFor(pool, str(ann.user_id))) as one, statement(Nobody(pool)) as other:
+        one.many(WHO)
+        other.many(WHO)
+    ours = "FROM pg_stat_activity WHERE usename = 'ccb_service' AND datname = current_database()"
     with module_database.admin() as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE usename = 'ccb_service' AND datname = current_database()"
-        )
-    answered = 0
-    for _ in range(3):  # at most as many failures as the pool had connections
-        try:
-            with statement(ann) as connection:
-                answered += len(connection.many(WHO))
-        except Unavailable:
-            continue
-    assert answered >= 1
+        cut = [row["pid"] for row in admin.execute(f"SELECT pg_terminate_backend(pid), pid {ours}").fetchall()]
+        assert len(cut) >= pool.statistics()["pool_size"] == 2
+        left = f"SELECT {ours} AND pid = ANY (%s)"
+        eventually(lambda: not admin.execute(left, [cut]).fetchall(), "the server has ended them")
+    for _ in range(3):
+        with statement(ActingFor(pool, str(ann.user_id))) as connection:
+            assert connection.many(WHO)
+    pool.close()
 
 
 def test_without_prepared_statements(module_database: Database, ann: ActingFor) -> None:
