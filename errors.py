@@ -166,5 +166,9 @@ class Unavailable(DomainError):
         super().__init__(detail, headers={"Retry-After": "1", **(headers or {})}, **members)
 
 
+class LargePage(DomainError):
+    """A page may be too large, which takes another statement to tell: see `database.connection.Connection.page`."""
+
+
 class PlansOutdated(Unavailable):
     """A migration has changed what a prepared statement returns. Nothing was done; repeated, it is prepared anew."""

@@ -108,7 +108,7 @@ class _Place:
 
     def order(self, each: List, depth: int) -> Order:
         """The order that leads to a page."""
-        order = Order(each.key, True, SIZE + 1)
+        order = Order(each.key, True, SIZE)
         if depth == 1:
             return order
         last = sql.SQL(
@@ -119,7 +119,7 @@ class _Place:
             connection.execute("SET timezone = 'UTC'")
             row = connection.execute(last, [identifier("team", 1), (depth - 1) * SIZE - 1]).fetchone()
         assert row is not None
-        return Order(each.key, True, SIZE + 1, [row[0].isoformat(), row[1]])
+        return Order(each.key, True, SIZE, [row[0].isoformat(), row[1]])
 
     def statement(self, each: List, order: Order, team: str | None) -> float:
         """Seconds of a page from the repository: one round trip with authentication, row level security and all."""
@@ -128,7 +128,7 @@ class _Place:
             repository = _Lists(connection)
             rows = repository.page(load(each.table).list, order, organization_id=team, **dict(each.filters))
         took = time.perf_counter() - began
-        assert len(rows) >= SIZE, (each, len(rows))
+        assert len(rows) == SIZE, (each, len(rows))
         return took
 
     def blocks(self, each: List, order: Order, team: str | None) -> int:
@@ -137,7 +137,7 @@ class _Place:
             each.key, descending=True, continued=order.after is not None, tenant_known=team is not None
         )
         after, after_tie = order.after or (None, None)
-        values = dict(each.filters) | {"after": after, "after_tie": after_tie, "limit": order.limit}
+        values = dict(each.filters) | {"after": after, "after_tie": after_tie, "limit": order.limit + 1}
         values |= {"after_id": after_tie, "organization_id": team}
         url, credential = self.database.settings.service_database_url, digest(self.database.keys[0])
         with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:

@@ -30,7 +30,7 @@ from database.identity import CONTEXT, Identity, Step
 from database.queries import Query
 from database.rows import Row
 from database.translation import translate
-from errors import NotFound, PlansOutdated
+from errors import LargePage, NotFound, PlansOutdated
 
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _ATTEMPTS = 4  # at a transaction's first statement, while migrations outdate its plans
@@ -153,6 +153,21 @@ class Connection:
     def many(self, query: Query, /, **values: Any) -> list[Row]:
         """The rows of a query."""
         return self._rows(query, self._run(query, values))
+
+    def page(self, quick: Query, bounded: Query, /, **values: Any) -> list[Row]:
+        """The rows of a page: by the quick statement, or where that finds large rows by the one that counts bytes.
+
+        What has begun already asks the latter at once, for a refusal would undo it.
+        """
+        if self._started or self._ahead:
+            return self.many(bounded, **values)
+        try:
+            return self.many(quick, **values)
+        except LargePage:
+            if self._pgconn.transaction_status != TransactionStatus.IDLE:
+                self._checked([(CONTEXT.rollback, {})])
+            self._started = False
+            return self.many(bounded, **values)
 
     def execute(self, query: Query, /, **values: Any) -> int:
         """Run a statement; gives the number of rows it touched."""

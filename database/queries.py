@@ -11,7 +11,8 @@ number of rows touched, `:page` rows in an order and from a place. The last word
 policies ask for, named in the refusal; it may be left out. At least one line says why the statement is there.
 
 A `:page` query states its sort keys (`-- sort: created_at, name`); order, place and limit are put around it
-from that whitelist, never from the request.
+from that whitelist, never from the request. It names the columns that can be of any length besides
+(`-- sized: config, metadata`): by them a page is bounded in bytes.
 """
 
 from __future__ import annotations
@@ -96,18 +97,22 @@ class PageQuery:
     why: str
     source: str
     sort_keys: tuple[str, ...]
-    _variants: dict[tuple[str, bool, bool, str], Query] = field(default_factory=dict, repr=False)
+    sized: tuple[str, ...] = ()
+    _variants: dict[tuple[str, bool, bool, str, bool], Query] = field(default_factory=dict, repr=False)
 
-    def variant(self, sort_key: str, *, descending: bool, continued: bool, tenant_known: bool) -> Query:
+    def variant(
+        self, sort_key: str, *, descending: bool, continued: bool, tenant_known: bool, bounded: bool = False
+    ) -> Query:
         """The statement for one order.
 
         :param sort_key: one of `sort_keys`.
         :param continued: whether it starts behind a row (`after`, `after_tie`) or at the beginning.
         :param tenant_known: whether `organization_id` is given: it leads every index that serves a list.
+        :param bounded: whether it counts bytes, or refuses (`errors.LargePage`) where it would have to.
         :raises KeyError: the sort key is not on the list.
         """
         shape = "any" if self.permission is None else "known" if tenant_known else "each"
-        key = (sort_key, descending, continued, shape)
+        key = (sort_key, descending, continued, shape, bounded)
         if key not in self._variants:
             if sort_key not in self.sort_keys:
                 raise KeyError(sort_key)
@@ -119,9 +124,12 @@ class PageQuery:
         for key in self.sort_keys:
             for number in range(8 if self.permission else 4):
                 descending, continued, tenant_known = bool(number & 1), bool(number & 2), bool(number & 4)
-                yield self.variant(key, descending=descending, continued=continued, tenant_known=tenant_known)
+                for bounded in (False, True) if self.sized else (False,):
+                    yield self.variant(
+                        key, descending=descending, continued=continued, tenant_known=tenant_known, bounded=bounded
+                    )
 
-    def _compose(self, sort_key: str, descending: bool, continued: bool, shape: str) -> Query:
+    def _compose(self, sort_key: str, descending: bool, continued: bool, shape: str, bounded: bool) -> Query:
         key, tie = columns_of(sort_key)
         parts = {
             "key": sql.Identifier(key),
@@ -130,12 +138,20 @@ class PageQuery:
             "direction": sql.SQL("DESC" if descending else "ASC"),
         }
         composed = templates(PAGES)
-        statement = composed[shape].format(
+        sums = {
+            name: sql.SQL(" + ").join(composed[name].format(column=sql.Identifier(each)) for each in self.sized)
+            for name in ("size", "charge", "written")
+        }
+        mark = composed["mark"].format(**sums) if self.sized and not bounded else sql.SQL("")
+        statement: sql.Composable = composed[shape].format(
             source=sql.SQL(self.source),  # from a SQL file
             place=composed["place"].format(**parts) if continued else sql.SQL("true"),
             permission=sql.Literal(self.permission),
+            mark=mark,
             **parts,
         )
+        if bounded:
+            statement = composed["bounded"].format(page=statement, **sums, **parts)
         return Query.compile(self.name, "page", self.permission, self.why, statement.as_string())
 
 
@@ -173,19 +189,25 @@ def parse(stem: str, text: str) -> Iterator[Query | PageQuery]:
             raise QueryFileError(f"{stem}.sql: {header['name']} is there twice")
         seen.add(header["name"])
         comments = [line for line in lines if line.startswith("--")]
-        sort = [line.removeprefix("-- sort:") for line in comments if line.startswith("-- sort:")]
-        why = " ".join(line.removeprefix("--").strip() for line in comments if not line.startswith("-- sort:"))
+        sort, sized = (_names(comments, f"-- {word}:") for word in ("sort", "sized"))
+        why = " ".join(
+            line.removeprefix("--").strip() for line in comments if not line.startswith(("-- sort:", "-- sized:"))
+        )
         source = "\n".join(line for line in lines if not line.startswith("--")).strip().rstrip(";")
         if not why or not source:
             raise QueryFileError(f"{stem}.sql: {header['name']} lacks {'a reason' if source else 'a statement'}")
-        if (header["kind"] == "page") != bool(sort):
+        if (header["kind"] == "page") != bool(sort) or (sized and not sort):
             raise QueryFileError(f"{stem}.sql: {header['name']}: sort keys and :page go together")
         name = f"{stem}.{header['name']}"
         if sort:
-            keys = tuple(key.strip() for key in sort[0].split(","))
-            yield PageQuery(name, header["permission"], why, source, keys)
+            yield PageQuery(name, header["permission"], why, source, sort, sized)
         else:
             yield Query.compile(name, header["kind"], header["permission"], why, source)  # type: ignore[arg-type]
+
+
+def _names(comments: list[str], word: str) -> tuple[str, ...]:
+    found = [line.removeprefix(word) for line in comments if line.startswith(word)]
+    return tuple(name.strip() for name in found[0].split(",")) if found else ()
 
 
 def every_query() -> Iterator[Query]:

@@ -15,6 +15,7 @@ from errors import (
     Forbidden,
     ForbiddenTransition,
     Invalid,
+    LargePage,
     LastOwner,
     LimitExceeded,
     PlansOutdated,
@@ -138,6 +139,8 @@ def _own(state: str, error: psycopg.Error) -> DomainError:
             return LimitExceeded(sentence, **details)
         case "CB006":
             return RankTooLow(sentence)
+        case "CB060":
+            return LargePage(sentence)
         case "CB403":
             return Forbidden(sentence)
         case "CB007":

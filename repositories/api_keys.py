@@ -10,7 +10,7 @@ from typing import Any
 from database import Row, load
 from database.translation import refusal
 from errors import Conflict, Forbidden, NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class ApiKeys(Repository):
@@ -32,7 +32,7 @@ class ApiKeys(Repository):
             raise NotFound("This request did not come with an API key.")
         return row
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of keys."""
         return self.page(self.queries.list, order, **filters)
 

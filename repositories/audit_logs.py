@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class AuditLogs(Repository):
@@ -17,6 +17,6 @@ class AuditLogs(Repository):
         """One audit log."""
         return self.connection.one(self.queries.get, audit_log_id=audit_log_id)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of audit logs."""
         return self.page(self.queries.list, order, **filters)

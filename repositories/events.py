@@ -7,7 +7,7 @@ from typing import Any
 
 from database import Row, load, parsed
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Events(Repository):
@@ -19,14 +19,14 @@ class Events(Repository):
         """One event."""
         return self.connection.one(self.queries.get, event_id=event_id)
 
-    def find(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> Page:
         """A page of events; in the order of their position a page of those that none will precede any more."""
         rows = self._find(order, aggregate_id, settled=order.key == "position", **filters)
         for row in rows:
             del row["is_settled"]
         return rows
 
-    def find_of_integration(self, integration_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find_of_integration(self, integration_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of an integration's events.
 
         :raises errors.NotFound: the caller does not see the integration.
@@ -34,7 +34,7 @@ class Events(Repository):
         self.expect(load("integrations").get, integration_id=integration_id)
         return self.find(order=order, aggregate_type="integration", aggregate_id=integration_id, **filters)
 
-    def follow(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> list[Row]:
+    def follow(self, *, order: Order, aggregate_id: object = None, **filters: Any) -> Page:
         """A page of a stream: what is not settled yet comes last, and each row's `is_settled` tells."""
         return self._find(order, aggregate_id, settled=False, **filters)
 
@@ -67,7 +67,7 @@ class Events(Repository):
             raise NotFound("It was not there at that moment.")
         return str(row["aggregate_id"])
 
-    def _find(self, order: Order, aggregate_id: object, **filters: Any) -> list[Row]:
+    def _find(self, order: Order, aggregate_id: object, **filters: Any) -> Page:
         if aggregate_id is None:
             return self.page(self.queries.list, order, **filters)
         return self.page(self.queries.list_of_aggregate, order, aggregate_id=aggregate_id, **filters)

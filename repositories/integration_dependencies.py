@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class IntegrationDependencies(Repository):
@@ -19,7 +19,7 @@ class IntegrationDependencies(Repository):
         """One dependency."""
         return self.connection.one(self.queries.get, integration_id=integration_id, dependency_id=dependency_id)
 
-    def find(self, integration_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, integration_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of dependencies.
 
         :raises errors.NotFound: the caller sees no such integration.

@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class IntegrationExecutions(Repository):
@@ -19,13 +19,13 @@ class IntegrationExecutions(Repository):
         """One execution."""
         return self.connection.one(self.queries.get, execution_id=execution_id)
 
-    def find(self, *, order: Order, integration_id: object | None = None, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, integration_id: object | None = None, **filters: Any) -> Page:
         """A page of executions, of one integration or of all."""
         if integration_id is None:
             return self.page(self.queries.list, order, **filters)
         return self.page(self.queries.list_of_integration, order, integration_id=integration_id, **filters)
 
-    def find_of(self, integration_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find_of(self, integration_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of an integration's executions.
 
         :raises errors.NotFound: the caller sees no such integration.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class IntegrationTemplates(Repository):
@@ -17,7 +17,7 @@ class IntegrationTemplates(Repository):
         """One template."""
         return self.connection.one(self.queries.get, template_id=template_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of templates."""
         return self.page(self.queries.list, order, **filters)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class IntegrationVersions(Repository):
@@ -19,7 +19,7 @@ class IntegrationVersions(Repository):
         """One version."""
         return self.connection.one(self.queries.get, integration_id=integration_id, version_id=version_id)
 
-    def find(self, integration_id: object, *, order: Order) -> list[Row]:
+    def find(self, integration_id: object, *, order: Order) -> Page:
         """A page of versions.
 
         :raises errors.NotFound: the caller sees no such integration.

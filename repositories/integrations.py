@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Integrations(Repository):
@@ -18,13 +18,13 @@ class Integrations(Repository):
         """One integration."""
         return self.connection.one(self.queries.get, integration_id=integration_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, q: str | None = None, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, q: str | None = None, **filters: Any) -> Page:
         """A page of integrations; with `q` a page of those that match it."""
         if q:
             return self.page(self.queries.search, order, q=q, **filters)
         return self.page(self.queries.list, order, **filters)
 
-    def find_active(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find_active(self, *, order: Order, **filters: Any) -> Page:
         """A page of active integrations with author, organization and success rate."""
         return self.page(self.queries.list_active, order, **filters)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from database import Row, load
 from errors import AddressMismatch, Conflict, DomainError, InvitationClosed, NotFound
-from repositories.repository import Order, Repository, expect_open
+from repositories.repository import Order, Page, Repository, expect_open
 
 # why an invitation cannot be accepted or declined (any more)
 _REFUSALS: dict[str, tuple[type[DomainError], str]] = {
@@ -33,7 +33,7 @@ class Invitations(Repository):
         values = {"organization_id": organization_id, "invitation_id": invitation_id}
         return self.connection.one(self.queries.get, include_deleted=include_deleted, **values)
 
-    def find(self, organization_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, organization_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of invitations.
 
         :raises errors.NotFound: the caller sees no such organization.

@@ -8,7 +8,7 @@ from uuid import UUID
 from database import Row, load
 from database.translation import refusal
 from errors import Invalid
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Members(Repository):
@@ -21,7 +21,7 @@ class Members(Repository):
         """One member."""
         return self.connection.one(self.queries.get, organization_id=organization_id, user_id=user_id)
 
-    def find(self, organization_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, organization_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of members.
 
         :raises errors.NotFound: the caller sees no such organization.

@@ -7,7 +7,7 @@ from typing import Any
 
 from database import Row, load
 from errors import Invalid
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Metrics(Repository):
@@ -24,13 +24,13 @@ class Metrics(Repository):
         self._expect_integrations(points, organization_id)
         return self.connection.execute(self.queries.create, organization_id=organization_id, batch={"points": points})
 
-    def find(self, *, order: Order, metric_name: str | None = None, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, metric_name: str | None = None, **filters: Any) -> Page:
         """A page of points."""
         if metric_name is None:
             return self.page(self.queries.list, order, **filters)
         return self.page(self.queries.list_of_name, order, metric_name=metric_name, **filters)
 
-    def find_series(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find_series(self, *, order: Order, **filters: Any) -> Page:
         """A page of what is measured."""
         return self.page(self.queries.list_series, order, **filters)
 

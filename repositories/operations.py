@@ -9,7 +9,7 @@ from uuid import UUID
 
 from database import Query, Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 QUERIES = load("operations")
 
@@ -84,7 +84,7 @@ class Operations(Repository):
             raise NotFound
         return row
 
-    def find_runs(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find_runs(self, *, order: Order, **filters: Any) -> Page:
         """A page of runs.
 
         :raises errors.Forbidden: the caller is no operator.

@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Organizations(Repository):
@@ -18,7 +18,7 @@ class Organizations(Repository):
         """One organization."""
         return self.connection.one(self.queries.get, organization_id=organization_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of organizations."""
         return self.page(self.queries.list, order, **filters)
 

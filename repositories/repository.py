@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
@@ -17,6 +19,7 @@ from errors import Conflict, NotFound, RateLimited, StaleVersion
 class Order:
     """The order of a list and where in it to start.
 
+    :param limit: rows at most; where they are large, as many as make eight megabytes.
     :param after: place of the row before, None for the beginning.
     """
 
@@ -28,6 +31,17 @@ class Order:
     def place_of(self, row: Row) -> list[str]:
         """Where a row is in this order: what its list can be gone on with behind it."""
         return [_written(row[column]) for column in columns_of(self.key)]
+
+
+class Page(list[Row]):
+    """Some rows of a list.
+
+    :param more: whether the list goes on behind them.
+    """
+
+    def __init__(self, rows: Iterable[Row], *, more: bool) -> None:
+        super().__init__(rows)
+        self.more = more
 
 
 def expect_open(wait_seconds: int) -> None:
@@ -50,16 +64,28 @@ class Repository:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    def page(self, query: PageQuery, order: Order, **filters: Any) -> list[Row]:
-        """The rows of one page."""
+    def page(self, query: PageQuery, order: Order, **filters: Any) -> Page:
+        """The rows of one page: at least one where the list has any left."""
         after, after_tie = order.after or (None, None)
-        variant = query.variant(
+        variant = functools.partial(
+            query.variant,
             order.key,
             descending=order.descending,
             continued=order.after is not None,
             tenant_known=filters.get("organization_id") is not None,
         )
-        return self.connection.many(variant, after=after, after_tie=after_tie, limit=order.limit, **filters)
+        # one row more tells whether the list goes on
+        values = {"after": after, "after_tie": after_tie, "limit": order.limit + 1, **filters}
+        if not query.sized:
+            found = self.connection.many(variant(), **values)
+            return Page(found[: order.limit], more=len(found) > order.limit)
+        found = self.connection.page(variant(), variant(bounded=True), **values)
+        rows, goes_on = found[: order.limit], None
+        for row in rows:
+            goes_on = row.pop("page_goes_on")
+            if goes_on is not None:  # it was counted
+                del row["page_stored"], row["page_written"]
+        return Page(rows, more=len(found) > order.limit or bool(goes_on))
 
     def expect(self, parent: Query, **values: Any) -> None:
         """Check that the caller sees what the rows belong to: of something else there is no list, not an empty one.

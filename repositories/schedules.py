@@ -7,7 +7,7 @@ from typing import Any
 
 from database import Row, load
 from errors import Invalid
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Schedules(Repository):
@@ -19,7 +19,7 @@ class Schedules(Repository):
         """One schedule."""
         return self.connection.one(self.queries.get, schedule_id=schedule_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of schedules."""
         return self.page(self.queries.list, order, **filters)
 
@@ -61,7 +61,7 @@ class Schedules(Repository):
         """Say when a schedule is due next, which is no new version of it."""
         return self.connection.one(self.queries.set_next_run, schedule_id=schedule_id, next_run_at=next_run_at)
 
-    def find_runs(self, schedule_id: object, *, order: Order) -> list[Row]:
+    def find_runs(self, schedule_id: object, *, order: Order) -> Page:
         """A page of the times that a schedule was due.
 
         :raises errors.NotFound: the caller sees no such schedule.

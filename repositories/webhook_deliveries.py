@@ -8,7 +8,7 @@ from typing import Any
 from database import Row, load
 from database.translation import refusal
 from errors import Conflict
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 MOST_RECOVERED = 10_000  # in one statement
 
@@ -23,13 +23,13 @@ class WebhookDeliveries(Repository):
         """One delivery with its payload and every attempt."""
         return self.connection.one(self.queries.get, delivery_id=delivery_id)
 
-    def find(self, *, order: Order, webhook_id: object = None, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, webhook_id: object = None, **filters: Any) -> Page:
         """A page of deliveries, of all webhooks or of one."""
         if webhook_id is None:
             return self.page(self.queries.list, order, **filters)
         return self.page(self.queries.list_of_webhook, order, webhook_id=webhook_id, **filters)
 
-    def find_of(self, webhook_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find_of(self, webhook_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of a webhook's deliveries.
 
         :raises errors.NotFound: the caller sees no such webhook.

@@ -6,7 +6,7 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Webhooks(Repository):
@@ -18,7 +18,7 @@ class Webhooks(Repository):
         """One webhook."""
         return self.connection.one(self.queries.get, webhook_id=webhook_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of webhooks."""
         return self.page(self.queries.list, order, **filters)
 

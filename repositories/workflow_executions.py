@@ -8,7 +8,7 @@ from typing import Any
 from database import Query, Row, load, parsed
 from database.translation import refusal
 from errors import ForbiddenTransition, WorkflowInactive
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 MOST_AT_ONCE = 1000
 
@@ -22,7 +22,7 @@ class WorkflowExecutions(Repository):
         """One execution."""
         return self.connection.one(self.queries.get, execution_id=execution_id)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of executions, without their input and result."""
         if filters["workflow_id"] is not None and order.key == "created_at":
             return self.page(self.queries.list_of_workflow, order, **filters)
@@ -95,7 +95,7 @@ class WorkflowExecutions(Repository):
         """Try the oldest again that match and failed or were cancelled, as :meth:`cancel_all`."""
         return self._move_all(self.queries.retry_all, filters)
 
-    def find_logs(self, execution_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find_logs(self, execution_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of what was logged.
 
         :raises errors.NotFound: the caller sees no such execution.

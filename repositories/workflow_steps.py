@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class WorkflowSteps(Repository):
@@ -18,7 +18,7 @@ class WorkflowSteps(Repository):
         """One step."""
         return self.connection.one(self.queries.get, execution_id=execution_id, step_id=step_id)
 
-    def find(self, execution_id: object, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, execution_id: object, *, order: Order, **filters: Any) -> Page:
         """A page of steps, without what went in and came out.
 
         :raises errors.NotFound: the caller sees no such execution.

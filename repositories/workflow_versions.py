@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load, parsed
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class WorkflowVersions(Repository):
@@ -22,7 +22,7 @@ class WorkflowVersions(Repository):
         """The definition of one version."""
         return dict(parsed(self.get(workflow_id, version_id)["definition"]))
 
-    def find(self, workflow_id: object, *, order: Order) -> list[Row]:
+    def find(self, workflow_id: object, *, order: Order) -> Page:
         """A page of versions, without the definitions.
 
         :raises errors.NotFound: the caller sees no such workflow.

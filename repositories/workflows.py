@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load, parsed
-from repositories.repository import Order, Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Workflows(Repository):
@@ -17,7 +17,7 @@ class Workflows(Repository):
         """One workflow."""
         return self.connection.one(self.queries.get, workflow_id=workflow_id, include_deleted=include_deleted)
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page of workflows, without their definitions."""
         return self.page(self.queries.list, order, **filters)
 

@@ -4753,6 +4753,18 @@ $function$;
 GRANT EXECUTE ON FUNCTION refresh_session(uuid,text,text,text,integer,integer) TO ccb_service;
 ALTER FUNCTION refresh_session(uuid,text,text,text,integer,integer) OWNER TO ccb_definer;
 
+CREATE OR REPLACE FUNCTION public.refuse_large_page()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    RAISE EXCEPTION 'a page with large rows has to be counted in bytes' USING ERRCODE = 'CB060';
+END
+$function$;
+GRANT EXECUTE ON FUNCTION refuse_large_page() TO PUBLIC;
+COMMENT ON FUNCTION refuse_large_page() IS 'Ends a list''s quick statement at a large row; the service then asks by the one that counts bytes.';
+
 CREATE OR REPLACE FUNCTION public.register_user(user_id uuid, email text, name text, password_hash text)
  RETURNS uuid
  LANGUAGE plpgsql

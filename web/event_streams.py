@@ -22,9 +22,8 @@ from database.notifications import Listener
 from database.translation import refusal
 from errors import DomainError, NotFound, Unavailable
 from repositories.events import Events
-from repositories.repository import Order
+from repositories.repository import Order, Page
 from web.answers import encoded
-from web.pace import Pace
 from web.paging import cursors
 
 PAGE = 100  # events that a stream reads at a time at most
@@ -158,7 +157,6 @@ class EventStream:
         # behind whatever is settled now
         self._place = place or [str(int(start["horizon"]) - 1), str(2**63 - 1)]
         self._cursor = cursor
-        self._pace = Pace(PAGE)
         self._silence = streams.settings.event_stream_heartbeat
         self._learned, self._expires = time.monotonic(), math.inf
         organizations = self._readable(start)
@@ -191,8 +189,7 @@ class EventStream:
         while not self._streams.is_closing:
             self._has_news = False
             try:
-                read = self._pace.rows
-                rows = self._read(read)
+                rows = self._read()
             except Unavailable:
                 settled, wait = [], AWAY
             except DomainError as error:
@@ -202,11 +199,9 @@ class EventStream:
                 settled = [row for row in rows if row.pop("is_settled")]
                 # what is settled later is not told of: another transaction's end does it
                 pause = FIRST_PAUSE if settled else min(pause * 2, LONGEST_PAUSE)
-                wait = pause if len(settled) < len(rows) else 0.0 if len(rows) == read else self._streams.look_every
+                wait = pause if len(settled) < len(rows) else 0.0 if rows.more else self._streams.look_every
             if settled:
-                written = b"".join(map(self._written, settled))
-                self._pace.learn(len(settled), len(written))
-                yield written
+                yield b"".join(map(self._written, settled))
                 spoken = time.monotonic()
             until = min(time.monotonic() + wait, max(self._expires, time.monotonic()))
             while not self._has_news and time.monotonic() < until:
@@ -219,9 +214,9 @@ class EventStream:
                 self._woken.clear()
         yield _message("end", {"code": "stopping", "detail": "This process stops; come back to another one."})
 
-    def _read(self, most: int) -> list[Row]:
+    def _read(self) -> Page:
         """What is new; and, when it is time, which organizations the caller has now. Counts as no request."""
-        order, now = Order("position", False, most, self._place), time.monotonic()
+        order, now = Order("position", False, PAGE, self._place), time.monotonic()
         with self._streams.reading:
             if now < min(self._learned + self._streams.look_every, self._expires):
                 with statement(self._identity) as connection:

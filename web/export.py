@@ -24,10 +24,9 @@ from orjson import Fragment
 
 from database import Connection, Identity, Row, statement
 from errors import DomainError, Unavailable
-from repositories.repository import Order
+from repositories.repository import Order, Page
 from web.answers import encoded, wanted_fields
 from web.caller import caller
-from web.pace import Pace
 from web.problems import problem_of
 
 PAGE = 500  # rows that are read at a time at most
@@ -46,7 +45,7 @@ class Lists(Protocol):
 
     def __init__(self, connection: Connection) -> None: ...
 
-    def find(self, *, order: Order, **filters: Any) -> list[Row]:
+    def find(self, *, order: Order, **filters: Any) -> Page:
         """A page."""
 
 
@@ -63,11 +62,10 @@ def export(repository: type[Lists], schema: type[Schema], query: dict[str, Any])
     query.pop("fields", None)
     sort = query.pop("sort")
     order = Order(sort.removeprefix("-"), sort.startswith("-"), PAGE)
-    pace = Pace(PAGE)
-    pages = _pages(caller(), repository, order, query, pace)
+    pages = _pages(caller(), repository, order, query)
     pages = chain([next(pages)], pages)  # whoever is refused gets an ordinary answer
     columns = wanted_fields() or ["id", *(name for name in schema._declared_fields if name != "id")]
-    written = _csv(pages, columns, pace) if kind == "csv" else _ndjson(pages, wanted_fields(), pace)
+    written = _csv(pages, columns) if kind == "csv" else _ndjson(pages, wanted_fields())
     name = f"{request.path.split('/')[-2]}.{kind}"
     headers = {
         "Content-Disposition": f'attachment; filename="{name}"',
@@ -79,41 +77,34 @@ def export(repository: type[Lists], schema: type[Schema], query: dict[str, Any])
     return Response(stream_with_context(written), headers=headers, content_type=content_type)
 
 
-def _pages(
-    identity: Identity, repository: type[Lists], order: Order, filters: dict[str, Any], pace: Pace
-) -> Iterator[list[Row]]:
+def _pages(identity: Identity, repository: type[Lists], order: Order, filters: dict[str, Any]) -> Iterator[list[Row]]:
     is_process_alive: Callable[[], bool] = current_app.extensions["event_streams"].is_process_alive
     while True:
-        order = replace(order, limit=pace.rows)
         with statement(identity) as connection:
             rows = repository(connection).find(order=order, **filters)
-        yield rows  # whoever writes them tells the pace
-        if len(rows) < order.limit:
+        yield rows
+        if not rows.more:
             return
         if not is_process_alive():
             raise Unavailable("This process stops; ask another one.")
         order = replace(order, after=order.place_of(rows[-1]))
 
 
-def _ndjson(pages: Iterator[list[Row]], columns: list[str], pace: Pace) -> Iterator[bytes]:
+def _ndjson(pages: Iterator[list[Row]], columns: list[str]) -> Iterator[bytes]:
     try:
         for rows in pages:
             lines = [{name: row[name] for name in columns} for row in rows] if columns else rows
-            written = b"".join(encoded(line) + b"\n" for line in lines)
-            pace.learn(len(rows), len(written))
-            yield written
+            yield b"".join(encoded(line) + b"\n" for line in lines)
     except Exception as error:
         yield encoded({"problem": _problem(error)}) + b"\n"
         raise
 
 
-def _csv(pages: Iterator[list[Row]], columns: list[str], pace: Pace) -> Iterator[bytes]:
+def _csv(pages: Iterator[list[Row]], columns: list[str]) -> Iterator[bytes]:
     yield _csv_lines([columns])
     try:
         for rows in pages:
-            written = _csv_lines([_cell(row[name]) for name in columns] for row in rows)
-            pace.learn(len(rows), len(written))
-            yield written
+            yield _csv_lines([_cell(row[name]) for name in columns] for row in rows)
     except Exception as error:
         problem = _problem(error)
         yield _csv_lines([[f"problem: {problem['code']}: {problem['detail']}"]])

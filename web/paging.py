@@ -20,9 +20,8 @@ from flask import Response, g, request
 from flask.globals import request_ctx
 from itsdangerous.encoding import base64_encode
 
-from database import Row
 from errors import BadCursor
-from repositories.repository import Order
+from repositories.repository import Order, Page
 from web.answers import add_headers, json, sparse_rows
 from web.caller import settings
 
@@ -31,7 +30,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_=&.,:+~-]*")
 BEGINNING = ["0", "0"]  # ahead of every event
 
 
-def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
+def page(find: Callable[..., Page], query: dict[str, Any]) -> Response:
     """One page of a list, with the way to the next.
 
     :param find: a repository's method; gets the filters and an :class:`repositories.repository.Order`.
@@ -40,16 +39,15 @@ def page(find: Callable[..., list[Row]], query: dict[str, Any]) -> Response:
     limit, sort = query.pop("limit"), query.pop("sort")
     query.pop("cursor", None)
     query.pop("fields", None)
-    order = Order(sort.removeprefix("-"), sort.startswith("-"), limit + 1, query.pop("after", None))
+    order = Order(sort.removeprefix("-"), sort.startswith("-"), limit, query.pop("after", None))
     rows = find(order=order, **query)
-    more, rows = len(rows) > limit, rows[:limit]
     place = order.place_of(rows[-1]) if rows else order.after or BEGINNING
     # in this order nothing comes to be behind a place that was read past: a consumer can always go on from it
     lasting = sort == "position"
-    cursor = cursors()(place) if more or lasting else None
-    body = {"items": sparse_rows(rows), "next_cursor": cursor if more else None}
+    cursor = cursors()(place) if rows.more or lasting else None
+    body = {"items": sparse_rows(rows), "next_cursor": cursor if rows.more else None}
     answer = json({**body, "resume_cursor": cursor} if lasting else body)
-    if more:
+    if rows.more:
         asked = request_ctx.request
         asked_for = asked.query_string.decode("latin-1")
         if "cursor" in asked_for or not _PLAIN.fullmatch(asked_for):

@@ -13,6 +13,7 @@ WHERE id = current_api_key_id()
 
 -- name: list :page
 -- sort: created_at, name
+-- sized: permissions
 -- Without a permission in the header: keys for all of one's organizations belong to none.
 SELECT * FROM api_key_listings
 WHERE (deleted_at IS NULL OR %(include_deleted)s)

@@ -6,6 +6,7 @@ SELECT *, 1 AS version FROM audit_logs WHERE id = %(audit_log_id)s
 
 -- name: list :page audit_logs:read
 -- sort: created_at
+-- sized: details, user_agent
 -- Every filter may be left out; bounds of time, also those left out, prune partitions.
 SELECT *, 1 AS version FROM audit_logs
 WHERE (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s)

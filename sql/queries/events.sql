@@ -6,6 +6,7 @@ SELECT * FROM events WHERE id = %(event_id)s
 
 -- name: list :page events:read
 -- sort: created_at, position
+-- sized: event_data, metadata
 -- Every filter may be left out; bounds of time, also those left out, prune partitions under whatever plan. What is not
 -- settled may still be preceded by what commits later: the list in order of position leaves it out, a stream asks again.
 SELECT *, transaction_id < (SELECT event_horizon()) AS is_settled FROM events
@@ -19,6 +20,7 @@ WHERE (NOT %(settled)s::boolean OR transaction_id < (SELECT event_horizon()))
 
 -- name: list_of_aggregate :page
 -- sort: created_at, position
+-- sized: event_data, metadata
 -- The same of one aggregate, whose events are few. MATERIALIZED: they are found by their own index and then sorted, where
 -- the order of the list would lead past all events of the tenant.
 WITH aggregate AS MATERIALIZED (

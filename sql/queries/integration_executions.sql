@@ -7,6 +7,7 @@ WHERE id = %(execution_id)s
 
 -- name: list :page integration_executions:read
 -- sort: started_at
+-- sized: trigger_data, result, error_message
 -- Of all integrations. Every filter may be left out; bounds of time, also those left out, prune partitions.
 SELECT * FROM integration_executions
 WHERE (%(status)s::text IS NULL OR status = %(status)s)
@@ -16,6 +17,7 @@ WHERE (%(status)s::text IS NULL OR status = %(status)s)
 
 -- name: list_of_integration :page integration_executions:read
 -- sort: started_at
+-- sized: trigger_data, result, error_message
 -- The same of one integration, by an index of its own: among all of a tenant's, those of a quiet one are far apart.
 SELECT * FROM integration_executions
 WHERE integration_id = %(integration_id)s

@@ -8,6 +8,7 @@ WHERE id = %(health_check_id)s AND integration_id = %(integration_id)s
 
 -- name: list :page integrations:read
 -- sort: created_at
+-- sized: error_message
 -- Of one integration.
 SELECT * FROM integration_health_check_listings
 WHERE integration_id = %(integration_id)s

@@ -8,6 +8,7 @@ WHERE id = %(template_id)s
 
 -- name: list :page
 -- sort: created_at, name, usage_count
+-- sized: description, template_data
 -- No permission in the header: public templates belong to other organizations or to none.
 SELECT * FROM integration_templates
 WHERE (%(service_type)s::text IS NULL OR service_type = %(service_type)s)

@@ -8,6 +8,7 @@ WHERE id = %(version_id)s AND integration_id = %(integration_id)s
 
 -- name: list :page integrations:read
 -- sort: created_at
+-- sized: changelog, config
 -- Of one integration.
 SELECT * FROM integration_versions
 WHERE integration_id = %(integration_id)s

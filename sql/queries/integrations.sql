@@ -8,6 +8,7 @@ WHERE id = %(integration_id)s
 
 -- name: list :page integrations:read
 -- sort: created_at, updated_at, name
+-- sized: description, config, metadata, capabilities
 -- Every filter may be left out. Deleted ones are shown on request, to those whose policy lets them.
 SELECT * FROM integrations
 WHERE (%(status)s::text IS NULL OR status = %(status)s)
@@ -18,6 +19,7 @@ WHERE (%(status)s::text IS NULL OR status = %(status)s)
 
 -- name: search :page integrations:read
 -- sort: created_at, updated_at, name
+-- sized: description, config, metadata, capabilities
 -- The same list among the matches of a full-text search, which a definer function finds by its index.
 SELECT * FROM integrations
 WHERE id = ANY (ARRAY(SELECT search_integrations(%(q)s)))
@@ -33,6 +35,7 @@ SELECT organization_id FROM integrations WHERE id = ANY (%(ids)s::uuid[]) ORDER 
 
 -- name: list_active :page integrations:read
 -- sort: created_at, updated_at, name
+-- sized: description, config, metadata, capabilities
 -- Active ones with author, organization and how their executions went in the last seven days.
 SELECT * FROM active_integrations
 

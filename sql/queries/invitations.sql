@@ -8,6 +8,7 @@ WHERE organization_id = %(organization_id)s AND id = %(invitation_id)s
 
 -- name: list :page members:read
 -- sort: created_at
+-- sized: permissions
 -- Of one organization.
 SELECT * FROM invitation_listings
 WHERE organization_id = %(organization_id)s

@@ -7,6 +7,7 @@ WHERE organization_id = %(organization_id)s AND user_id = %(user_id)s
 
 -- name: list :page members:read
 -- sort: created_at
+-- sized: permissions
 -- Of one organization.
 SELECT * FROM member_profiles
 WHERE organization_id = %(organization_id)s AND (%(role)s::text IS NULL OR role = %(role)s)

@@ -21,6 +21,7 @@ FROM unknown_integrations(%(organization_id)s, %(integration_ids)s::uuid[]) AS m
 
 -- name: list :page metrics:read
 -- sort: recorded_at
+-- sized: labels
 -- Points whatever their name. Every filter may be left out; bounds of time, also those left out, prune partitions.
 SELECT * FROM metrics
 WHERE (%(metric_type)s::text IS NULL OR metric_type = %(metric_type)s)
@@ -31,6 +32,7 @@ WHERE (%(metric_type)s::text IS NULL OR metric_type = %(metric_type)s)
 
 -- name: list_of_name :page metrics:read
 -- sort: recorded_at
+-- sized: labels
 -- The same of one metric, by an index of its own: among all of a tenant's points a rare one would be far to seek.
 SELECT * FROM metrics
 WHERE metric_name = %(metric_name)s
@@ -42,6 +44,7 @@ WHERE metric_name = %(metric_name)s
 
 -- name: list_series :page
 -- sort: last_recorded_at, metric_name
+-- sized: metric_name, labels
 -- What is measured: from name to name by the index, each with its newest point; millions of points between are not read.
 WITH RECURSIVE series AS (
     SELECT tenant.id AS organization_id,

@@ -49,6 +49,7 @@ SELECT * FROM maintenance_run_listings WHERE id = %(run_id)s
 
 -- name: list :page
 -- sort: created_at
+-- sized: error_message
 -- Runs of maintenance tasks: those that were asked for, and those that were due. Of no tenant, so read as one list.
 SELECT * FROM maintenance_run_listings
 WHERE (%(task)s::text IS NULL OR task = %(task)s)

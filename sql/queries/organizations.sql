@@ -8,6 +8,7 @@ WHERE id = %(organization_id)s
 
 -- name: list :page
 -- sort: created_at, name
+-- sized: description, settings, limits, usage_stats
 -- Those that the caller belongs to; few, so no index leads them.
 SELECT * FROM organizations
 WHERE deleted_at IS NULL OR %(include_deleted)s

@@ -8,6 +8,7 @@ WHERE id = %(schedule_id)s
 
 -- name: list :page schedules:read
 -- sort: created_at, updated_at, name
+-- sized: input_parameters
 -- Every filter may be left out.
 SELECT * FROM schedules
 WHERE (%(integration_id)s::uuid IS NULL OR integration_id = %(integration_id)s)

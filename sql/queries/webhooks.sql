@@ -8,6 +8,7 @@ WHERE id = %(webhook_id)s
 
 -- name: list :page webhooks:read
 -- sort: created_at
+-- sized: events, filter
 -- Every filter may be left out.
 SELECT * FROM webhook_listings
 WHERE (%(integration_id)s::uuid IS NULL OR integration_id = %(integration_id)s)

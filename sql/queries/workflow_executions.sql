@@ -7,6 +7,7 @@ WHERE id = %(execution_id)s
 
 -- name: list :page workflow_executions:read
 -- sort: created_at, updated_at
+-- sized: error_message
 -- Without input and result, of which a page would be megabytes.
 SELECT id, organization_id, workflow_id, workflow_version_number, workflow_type, status, error_message, progress,
     integration_id, triggered_by, started_at, completed_at, cancel_requested_at, suspend_requested_at, run_after,
@@ -22,6 +23,7 @@ WHERE (%(workflow_id)s::uuid IS NULL OR workflow_id = %(workflow_id)s)
 
 -- name: list_of_workflow :page workflow_executions:read
 -- sort: created_at
+-- sized: error_message
 -- The same of one workflow, by an index of its own: among all of a tenant's, those of a quiet one are far apart.
 SELECT id, organization_id, workflow_id, workflow_version_number, workflow_type, status, error_message, progress,
     integration_id, triggered_by, started_at, completed_at, cancel_requested_at, suspend_requested_at, run_after,
@@ -141,6 +143,7 @@ LIMIT 1
 
 -- name: list_logs :page workflow_executions:read
 -- sort: line_number
+-- sized: message
 -- Of one execution, in the order in which they were written.
 SELECT * FROM workflow_execution_logs
 WHERE workflow_execution_id = %(execution_id)s

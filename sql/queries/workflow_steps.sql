@@ -7,6 +7,7 @@ WHERE id = %(step_id)s AND workflow_execution_id = %(execution_id)s
 
 -- name: list :page workflow_executions:read
 -- sort: created_at
+-- sized: error_message
 -- Of one execution, without what went in and came out.
 SELECT id, organization_id, workflow_execution_id, step_name, status, error_message, started_at, completed_at,
     duration_ms, retry_count, run_after, attempt, created_at, updated_at, version

@@ -8,6 +8,7 @@ WHERE id = %(workflow_id)s
 
 -- name: list :page workflows:read
 -- sort: created_at, updated_at, name
+-- sized: description
 -- Without their definitions, of which a page would be megabytes.
 SELECT id, organization_id, workflow_type, name, description, is_active, version, definition_version, created_by,
     created_at, updated_at, deleted_at, version_number
