@@ -139,15 +139,15 @@ class PageQuery:
         }
         composed = templates(PAGES)
         sums = {
-            name: sql.SQL(" + ").join(composed[name].format(column=sql.Identifier(each)) for each in self.sized)
-            for name in ("size", "charge", "written")
+            name: sql.SQL(joint).join(composed[name].format(column=sql.Identifier(each)) for each in self.sized)
+            for name, joint in (("size", ", "), ("charge", " + "), ("written", " + "))
         }
-        mark = composed["mark"].format(**sums) if self.sized and not bounded else sql.SQL("")
+        watched = sql.SQL(" ") + composed["watch"].format(**sums) if self.sized and not bounded else sql.SQL("")
         statement: sql.Composable = composed[shape].format(
             source=sql.SQL(self.source),  # from a SQL file
             place=composed["place"].format(**parts) if continued else sql.SQL("true"),
             permission=sql.Literal(self.permission),
-            mark=mark,
+            watch=watched,
             **parts,
         )
         if bounded:

@@ -80,12 +80,12 @@ class Repository:
             found = self.connection.many(variant(), **values)
             return Page(found[: order.limit], more=len(found) > order.limit)
         found = self.connection.page(variant(), variant(bounded=True), **values)
-        rows, goes_on = found[: order.limit], None
-        for row in rows:
-            goes_on = row.pop("page_goes_on")
-            if goes_on is not None:  # it was counted
+        rows, goes_on = found[: order.limit], False
+        if rows and "page_goes_on" in rows[0]:  # it was counted
+            for row in rows:
+                goes_on = row.pop("page_goes_on")
                 del row["page_stored"], row["page_written"]
-        return Page(rows, more=len(found) > order.limit or bool(goes_on))
+        return Page(rows, more=goes_on or len(found) > order.limit)
 
     def expect(self, parent: Query, **values: Any) -> None:
         """Check that the caller sees what the rows belong to: of something else there is no list, not an empty one.

@@ -1,5 +1,5 @@
 -- How the statement of a list ({source}) becomes one page of it. database/queries.py puts in the sort key and the
--- direction, from the list's own whitelist, {place}, which is where the page starts, and {mark}.
+-- direction, from the list's own whitelist, {place}, which is where the page starts, and {watch}.
 --
 -- A page has a bound in bytes too (docs/decisions/0060-pages-by-bytes.md). Most pages are far below it, so the first
 -- statement only looks out for a row of more than its share, and refuses then; `bounded` counts.
@@ -10,38 +10,38 @@
 
 -- name: any
 -- Of everybody whom the policies let through: for lists that are short, or that no tenant leads.
-SELECT page.*{mark} FROM ({source}) AS page
-WHERE {place}
+SELECT page.* FROM ({source}) AS page
+WHERE {place}{watch}
 ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 
 -- name: known
 -- Of one tenant: its index gives the order.
-SELECT page.*{mark} FROM ({source}) AS page
-WHERE page.organization_id = %(organization_id)s AND {place}
+SELECT page.* FROM ({source}) AS page
+WHERE page.organization_id = %(organization_id)s AND {place}{watch}
 ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 
 -- name: each
 -- Of each of the caller's tenants the first few by its index, then the first few of those: as fast on page one thousand
 -- as on page one, where sorting all rows of all tenants would not be.
-SELECT page.*{mark} FROM permitted_organizations({permission}) AS tenant (id)
+SELECT page.* FROM permitted_organizations({permission}) AS tenant (id)
 CROSS JOIN LATERAL (
     SELECT page.* FROM ({source}) AS page
-    WHERE page.organization_id = tenant.id AND {place}
+    WHERE page.organization_id = tenant.id AND {place}{watch}
     ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 ) AS page
 ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 
--- name: mark
--- Always NULL. A row of more than its share of 256 kB, as it is stored, makes the page one to be counted: of less than that
--- no page comes to more than some megabytes, however well it was compressed.
-, CASE WHEN ({size}) * %(limit)s > 262144 THEN refuse_large_page() END AS page_goes_on
+-- name: watch
+-- Always true. A row with a column of more than its share of 128 kB, as it is stored, makes the page one to be counted: of
+-- less than that no page comes to more than some megabytes, however well it was compressed.
+AND CASE WHEN greatest({size}) * %(limit)s > 131072 THEN refuse_large_page() ELSE true END
 
 -- name: size
 -- Bytes of a column as it is stored, without fetching or unpacking it.
-coalesce(pg_column_size(page.{column}), 0)
+pg_column_size(page.{column})
 
 -- name: charge
--- The same, but what is compressed counts sixteenfold.
+-- The same, but none for NULL, and what is compressed counts sixteenfold.
 coalesce(pg_column_size(page.{column}) * CASE WHEN pg_column_compression(page.{column}) IS NULL THEN 1::bigint ELSE 16 END, 0)
 
 -- name: written
