@@ -53,7 +53,9 @@ coalesce(octet_length(page.{column}::text), 0)
 -- row follows in the list. Sizes as stored come first: only behind the first megabyte, and only what they let through, is
 -- unpacked to be measured.
 SELECT * FROM (
-    SELECT page.*, sum({written}) FILTER (WHERE page.page_stored BETWEEN 1048576 AND 8388607) OVER before AS page_written
+    SELECT page.*, sum({written}) FILTER (
+            WHERE coalesce(page.page_stored, 0) < 8388608 AND coalesce(page.page_stored, 0) + {charge} > 1048576
+        ) OVER before AS page_written
     FROM (
         SELECT page.*, lead(true, 1, false) OVER before AS page_goes_on, sum({charge}) OVER before AS page_stored
         FROM ({page}) AS page
