@@ -209,7 +209,10 @@ class Connection:
         self._started = True
         self._ahead.clear()
         if fault is not None:
-            raise fault
+            try:
+                raise fault
+            finally:
+                del fault  # or it holds itself, by this frame, and with it all that its callers read afterwards
         return results[-1]
 
     def _checked(self, steps: list[Step]) -> list[PGresult]:
@@ -232,7 +235,9 @@ class Connection:
         else:
             transformer, names = known
             transformer.set_pgresult(result, set_loaders=False)
-        return [dict(zip(names, values)) for values in transformer.load_rows(0, count, tuple)]
+        rows = [dict(zip(names, values)) for values in transformer.load_rows(0, count, tuple)]
+        transformer.set_pgresult(None, set_loaders=False)  # or each statement of each connection keeps its last answer
+        return rows
 
     def _exchange(self, steps: list[Step]) -> list[PGresult]:
         """Send statements in one pipeline; gives what each of them answered, failures among it.

@@ -37,7 +37,7 @@ def filters(name: str, *sort_keys: str, **filter_fields: Any) -> type[Schema]:
     shared = {
         "limit": Limit(
             load_default=DEFAULT_LIMIT,
-            metadata=described("Items a page, 1 to 200; other numbers become the nearest of these.", 20),
+            metadata=described("Items a page at most, 1 to 200; other numbers become the nearest of these.", 20),
         ),
         "cursor": cursor(),
         "sort": fields.String(

@@ -22,7 +22,10 @@ def _promises(method: str, operation: dict[str, Any], *, listing: bool) -> Itera
     parameters = {each["name"]: each for each in operation.get("parameters", []) if "name" in each}
     answers = operation["responses"].keys()
     if listing:
-        yield "`next_cursor` and the `Link` header lead to the next page; a cursor keeps filters and order."
+        yield (
+            "`next_cursor` and the `Link` header lead to the next page; a cursor keeps filters and order. Where items are"
+            " large, a page ends with the one that reaches about eight megabytes, before it has `limit` of them."
+        )
     if "format" in parameters:
         yield (
             "All pages as one file, streamed. Where it cannot go on, its last line says why and the transfer fails:"

@@ -36,6 +36,20 @@ def test_a_page_takes_its_order_from_its_own_list() -> None:
         query.variant("secret", descending=False, continued=False, tenant_known=True)
 
 
+def test_a_page_with_columns_of_any_length_has_a_statement_that_counts() -> None:
+    (query,) = parse("things", "-- name: list :page\n-- sort: name\n-- sized: config, note\n-- Things.\nSELECT 1\n")
+    assert isinstance(query, PageQuery)
+    assert (query.sized, query.why) == (("config", "note"), "Things.")
+    quick, bounded = (
+        query.variant("name", descending=False, continued=False, tenant_known=False, bounded=bounded)
+        for bounded in (False, True)
+    )
+    assert "refuse_large_page" in quick.text
+    assert "refuse_large_page" not in bounded.text
+    assert 'octet_length(page."note"::text)' in bounded.text
+    assert len(list(query.variants())) == 8
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

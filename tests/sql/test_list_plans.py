@@ -77,9 +77,11 @@ def _variants(names: tuple[str, ...]) -> list[Any]:
         stem, _, attribute = name.partition(".")
         query: PageQuery = getattr(load(stem), attribute)
         assert query.permission is not None, f"{name} is not read tenant by tenant"
-        for key, descending, continued in itertools.product(query.sort_keys, (False, True), (False, True)):
-            variant = query.variant(key, descending=descending, continued=continued, tenant_known=True)
-            words = [name, key, *(["descending"] if descending else []), *(["continued"] if continued else [])]
+        flags = itertools.product((False, True), (False, True), (False, True) if query.sized else (False,))
+        for key, (descending, continued, bounded) in itertools.product(query.sort_keys, flags):
+            variant = query.variant(key, descending=descending, continued=continued, tenant_known=True, bounded=bounded)
+            said = {"descending": descending, "continued": continued, "bounded": bounded}
+            words = [name, key, *(word for word, is_so in said.items() if is_so)]
             found.append(pytest.param(variant, key, id="-".join(words)))
     return found
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from config import ROOT
-from database.queries import Query, every_query
+from database.queries import Query, every_query, load
 from database.snapshot import SNAPSHOT, migrated_database, snapshot
 from tests.conftest import Database
 from tests.postgresql import Server
@@ -76,6 +76,7 @@ BY_OWNER = {
     "backups.record", "operations.maintenance_runs", "operations.create_next_partition",
 }  # fmt: skip
 
+OF_ANY_LENGTH = {17, 25, 114, 1009, 3802}  # bytea, text, json, text[], jsonb
 _numbers = itertools.count(1)
 
 
@@ -156,6 +157,19 @@ def test_every_query_fits_the_schema_and_its_role_may_run_it(
         assert re.match("BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|DEALLOCATE|SET |CREATE |LISTEN ", query.text)
     else:
         _explain(logins[_who(query)], query, {})
+
+
+@pytest.mark.parametrize(
+    "query", [each for each in every_query() if each.kind == "page"], ids=lambda query: query.statement.decode()
+)
+def test_a_list_names_every_column_of_any_length(logins: dict[str, psycopg.Connection[Any]], query: Query) -> None:
+    """By them its pages are bounded in bytes."""
+    stem, _, attribute = query.name.partition(".")
+    with psycopg.RawCursor(logins[_who(query)]) as cursor:
+        cursor.execute(query.text.encode(), [None] * len(query.parameters))
+        assert cursor.description is not None
+        long = {each.name for each in cursor.description if each.type_code in OF_ANY_LENGTH}
+    assert long == set(getattr(load(stem), attribute).sized)
 
 
 def test_who_runs_what_names_queries_that_exist() -> None:
