@@ -23,8 +23,8 @@ def _promises(method: str, operation: dict[str, Any], *, listing: bool) -> Itera
     answers = operation["responses"].keys()
     if listing:
         yield (
-            "`next_cursor` and the `Link` header lead to the next page; a cursor keeps filters and order. Where items are"
-            " large, a page ends with the one that reaches about eight megabytes, before it has `limit` of them."
+            "`next_cursor` and the `Link` header lead to the next page; a cursor keeps filters and order. Where items"
+            " are large, a page ends with the one that reaches about eight megabytes, before it has `limit` of them."
         )
     if "format" in parameters:
         yield (

@@ -127,7 +127,7 @@ def test_lists_below_a_parent_are_bounded(heavy: Person, random_text: str) -> No
 
 
 def test_what_compresses_well_is_bounded_by_what_it_is_when_sent(service: Service) -> None:
-    """Seven megabytes that take eighty kilobytes in the database, and numbers that are longer as text than as stored."""
+    """Seven megabytes that take eighty kilobytes in the database, and numbers that are longer as text than stored."""
     dense = _filled(service, "Dense", "a" * 7_000_000, 12)
     _assert_bounded(_walk(dense, "/integrations"), exactly=True)
     numbers = service.person("Numbers")
