@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import gevent
 from gevent.socket import socket
-from gunicorn.http.errors import InvalidHeader, NoMoreData
+from gunicorn.http.errors import InvalidHeader, NoMoreData, ObsoleteFolding
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.util import unquote_to_wsgi_str
@@ -57,6 +57,7 @@ class Reader(Unreader):
         self._patience = patience
         self._deadline = 0.0
         self.gave_up = False
+        self.owes_continue = False  # whether the client waits for our word before it sends the body
 
     def begin(self) -> bool:
         """Wait for the beginning of a request, however long; whether there is one."""
@@ -76,6 +77,9 @@ class Reader(Unreader):
         """
         self._client.settimeout(max(self._deadline - time.monotonic(), 0.001))
         try:
+            if self.owes_continue:  # only now, so that a refusal comes in its place and the body never does
+                self.owes_continue = False
+                self._client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             data: bytes = self._client.recv(PIECE)
         except TimeoutError:
             self.gave_up = True
@@ -193,10 +197,14 @@ class HttpServer:
         return None
 
     def _answer(self, request: Request, reader: Reader, client: socket, environ: dict[str, Any]) -> bool:
-        """Have a request answered; whether the connection may be used again."""
-        if request._expected_100_continue:
-            self._send(client, b"HTTP/1.1 100 Continue\r\n\r\n")
+        """Have a request answered; whether the connection may be used again.
+
+        :raises gunicorn.http.errors.ObsoleteFolding: a header goes on in another line (RFC 9112, 5.2).
+        """
         complete_environ(environ, request)
+        if "HTTP_" in environ:  # a line without a name, as gunicorn's parser hands on what continues the one before
+            raise ObsoleteFolding("a line that begins with white space")
+        reader.owes_continue = request._expected_100_continue
         heads: list[Head] = []
         answer = self._application(environ, lambda status, headers, exc_info=None: heads.append((status, headers)))
         try:
@@ -207,7 +215,8 @@ class HttpServer:
                 or status[:3] in ("204", "304")
             )
             old = request.version < (1, 1)
-            keep = not (self._ending or reader.gave_up or request.should_close() or (old and not known_length))
+            done = reader.gave_up or reader.owes_continue  # nobody knows whether the rest of the body will come
+            keep = not (self._ending or done or request.should_close() or (old and not known_length))
             connection = "close" if not keep else "keep-alive" if old else None
             if known_length:
                 pieces = iter(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from typing import Any
 from urllib.parse import quote
@@ -108,6 +109,15 @@ def test_bodies_that_are_too_large(eve: Person, service: Service) -> None:
     head = request("POST", "/api/v1/integrations", with_key)
     assert_refused(exchange(service.port, head, *pieces, b"0\r\n\r\n"), 413, "too_large")
     assert count(eve) == before
+
+
+def test_a_body_that_is_too_large_is_not_asked_for(eve: Person, service: Service) -> None:
+    headers = {**eve.client.headers, "Content-Type": "application/json", "Expect": "100-continue"}
+    for length, first_line in ((10**12, b"HTTP/1.1 413 "), (service.settings.max_body_bytes, b"HTTP/1.1 100 ")):
+        head = request("POST", "/api/v1/integrations", {**headers, "Content-Length": str(length)})
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+            connection.sendall(head)
+            assert connection.recv(65536).startswith(first_line), length
 
 
 def test_a_large_body_within_the_limit(eve: Person) -> None:

@@ -172,6 +172,32 @@ def test_a_client_that_asks_before_it_sends(served: Service) -> None:
         assert answer.read() == b"3"
 
 
+def test_a_client_that_asks_in_vain(served: Service) -> None:
+    """What is answered without a look at the body is answered at once, and the body is not asked for."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
+        head = b"POST /unread HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in received
+    assert received.endswith(b"\r\n\r\nunread")
+
+
+def test_a_client_that_asks_and_does_not_wait(served: Service) -> None:
+    answer = exchange(served.port, request("POST", "/length", {"Expect": "100-continue"}, b"abc"))
+    assert (answer.status, answer.body) == (200, b"3")
+
+
+@pytest.mark.parametrize(
+    "lines", [b"X-A: one\r\n two", b"X-A: one\r\n\ttwo", b"X-A:\r\n two", b"Content-Length: 0\r\n 4", b" X-A: one"]
+)
+def test_headers_that_go_on_in_another_line(served: Service, lines: bytes) -> None:
+    head = b"GET /three HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + lines + b"\r\n\r\n"
+    answer = exchange(served.port, head)
+    assert (answer.status, answer.code) == (400, "malformed_request"), answer.body
+    assert "olding" in answer.json["detail"]
+
+
 def test_a_stream_that_breaks_off_is_not_taken_for_whole(served: Service) -> None:
     connection = connect(served)
     connection.request("GET", "/broken")
