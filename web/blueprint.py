@@ -18,6 +18,7 @@ from schemas.lists import item_of, page_of
 from web.answers import check_sparse
 from web.caller import anybody, caller, known
 from web.idempotency import idempotent
+from web.json_numbers import inexact_number
 from web.paging import resume
 
 Handler = Callable[..., Response]
@@ -144,7 +145,7 @@ def _query_reader(schema: Schema, *, resumes: bool) -> Callable[[], dict[str, An
 def parse_json(body: bytes) -> Any:
     """Parse a request's body.
 
-    :raises errors.MalformedRequest: it is not JSON, or nested too deep.
+    :raises errors.MalformedRequest: it is not JSON, nested too deep, or holds a number that would be changed.
     :raises errors.TooLarge: it is larger than MAX_BODY_BYTES.
     """
     # a body in chunks, whose length nobody announced, is cut off at the limit without a word
@@ -158,6 +159,8 @@ def parse_json(body: bytes) -> Any:
         raise MalformedRequest(f"The body is not JSON: {error}.") from error
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
         raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if (number := inexact_number(body)) is not None:
+        raise MalformedRequest(f"{number} would not be kept as it is: send it as text, or as a number of 64 bits.")
     return value
 
 
