@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from database import Row, load
@@ -55,7 +56,7 @@ class ApiKeys(Repository):
     def rotate(self, api_key_id: object, *, overlap_seconds: int, key_hash: str, key_prefix: str) -> Row:
         """A successor with the same name, reach and rate; the old key goes on for the overlap.
 
-        :raises errors.Conflict: it has a successor already, whose life would be the rest of the overlap.
+        :raises errors.Conflict: it has expired, or has a successor already, whose life were the rest of the overlap.
         """
         old = self.get(api_key_id)
         copied = {name: old[name] for name in ("name", "organization_id", "permissions", "rate_limit", "expires_at")}
@@ -65,6 +66,8 @@ class ApiKeys(Repository):
             if successor is None:
                 raise refusal(self.queries.succeed.permission)
             raise Conflict(f"It has been rotated: its successor is {successor}. Rotate that one, or make a new key.")
+        if old["expires_at"] is not None and old["expires_at"] <= datetime.now(UTC):
+            raise Conflict("It has expired, and so would its successor: make a new key.")
         made = self.create(id=names["rotated_to"], key_hash=key_hash, key_prefix=key_prefix, **copied)
         self.change(self.queries.retire, versions=None, api_key_id=api_key_id, overlap_seconds=overlap_seconds)
         return made

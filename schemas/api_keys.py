@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from datetime import UTC, datetime
+
+from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import Length, Range
 
-from schemas.fields import described, identifier, moment, text, version
+from schemas.fields import Moment, described, identifier, label, moment, version
 from schemas.lists import filters, include_deleted
 
 
@@ -21,22 +23,31 @@ def _permissions(**options: bool) -> fields.List[str]:
     )
 
 
+def _is_ahead(time: datetime) -> None:
+    if time <= datetime.now(UTC):
+        raise ValidationError("Not in the future: revoke a key to end it.")
+
+
+def _expiry(description: str) -> Moment:
+    return moment(description, example="2099-11-22T09:30:00.000000Z", allow_none=True, validate=_is_ahead)
+
+
 class ApiKeyChange(Schema):
     """What may change in a key; a JSON merge patch."""
 
-    name = text("What it is for.", "code generator")
+    name = label("What it is for.", "code generator")
     permissions = _permissions()
     rate_limit = fields.Integer(
         strict=True, validate=Range(1, 100_000_000), metadata=described("Requests an hour.", 1000)
     )
-    expires_at = moment("When it stops working; null for never.", allow_none=True)
+    expires_at = _expiry("When it stops working, a time to come; null for never.")
     is_active = fields.Boolean(metadata=described("Whether it works.", True))
 
 
 class ApiKeyCreate(Schema):
     """A new key."""
 
-    name = text("What it is for.", "code generator", required=True)
+    name = label("What it is for.", "code generator", required=True)
     permissions = _permissions(required=True)
     organization_id = identifier(
         "The only organization that it reaches; all of its owner's when left out.", allow_none=True
@@ -44,7 +55,7 @@ class ApiKeyCreate(Schema):
     rate_limit = fields.Integer(
         strict=True, validate=Range(1, 100_000_000), metadata=described("Requests an hour; 1000 when left out.", 1000)
     )
-    expires_at = moment("When it stops working; never when left out.", allow_none=True)
+    expires_at = _expiry("When it stops working, a time to come; never when left out.")
 
 
 class ApiKey(ApiKeyChange):
@@ -52,6 +63,7 @@ class ApiKey(ApiKeyChange):
 
     id = identifier("Identifier.", required=True)
     user_id = identifier("Its owner.", required=True)
+    expires_at = moment("When it stops working; null for never.", allow_none=True)
     organization_id = identifier("The only organization that it reaches; null for all of its owner's.", allow_none=True)
     key_prefix = fields.String(required=True, metadata=described("How it begins.", "ccb_4fT9xQ2k"))
     last_used_at = moment("When it was last used, to five minutes.", allow_none=True)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 from marshmallow.validate import Length, OneOf
 
-from schemas.fields import described, email_address, identifier, known_password, moment, new_password, no_nul, text
+from schemas.fields import (
+    described,
+    email_address,
+    identifier,
+    known_password,
+    label,
+    moment,
+    new_password,
+    no_nul,
+    text,
+)
 from schemas.mail import mail_way
 
 
@@ -13,7 +23,7 @@ class Registration(Schema):
     """A new person."""
 
     email = email_address("Address, used to sign in.")
-    name = text("Full name.", "Ann Example", required=True)
+    name = label("Full name.", "Ann Example", required=True)
     password = new_password()
 
 

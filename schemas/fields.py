@@ -39,6 +39,9 @@ URL = Pattern(
 )
 
 
+_VISIBLE = Pattern(r"^\s*\S[\s\S]*$", error="Nothing but white space.")
+
+
 def _host_exists(url: str) -> None:
     """Refuse brackets around what is not an IPv6 address; their content is more than a pattern can say."""
     host = url.partition("://")[2]
@@ -57,6 +60,13 @@ def described(description: str, example: Any = None, **more: Any) -> dict[str, A
 def text(description: str, example: str, *, most: int = 255, least: int = 1, **options: Any) -> fields.String:
     """Text of a bounded length, without NUL, which PostgreSQL does not store."""
     return fields.String(validate=[Length(least, most), no_nul], metadata=described(description, example), **options)
+
+
+def label(description: str, example: str, *, most: int = 255, **options: Any) -> fields.String:
+    """What something is called, or a label of it: text that is not blank, kept as it was sent."""
+    return fields.String(
+        validate=[Length(1, most), no_nul, _VISIBLE], metadata=described(description, example), **options
+    )
 
 
 def url(

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import described, identifier, moment, text, version
+from schemas.fields import described, identifier, label, moment, text, version
 from schemas.lists import filters
 
 
 class IntegrationDependencyChange(Schema):
     """What may change in a dependency; a JSON merge patch."""
 
-    dependency_name = text("What is depended on.", "requests")
-    dependency_version = text("Which versions will do.", ">=2.32", most=100, allow_none=True)
-    dependency_type = text("The kind of package.", "python", most=50)
+    dependency_name = label("What is depended on.", "requests")
+    dependency_version = label("Which versions will do.", ">=2.32", most=100, allow_none=True)
+    dependency_type = label("The kind of package.", "python", most=50)
     is_required = fields.Boolean(metadata=described("Whether it must be there.", True))
 
 
 class IntegrationDependencyCreate(IntegrationDependencyChange):
     """A new dependency."""
 
-    dependency_name = text("What is depended on, unique within the integration.", "requests", required=True)
+    dependency_name = label("What is depended on, unique within the integration.", "requests", required=True)
 
 
 class IntegrationDependency(IntegrationDependencyCreate):

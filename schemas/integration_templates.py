@@ -7,7 +7,18 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length
 
-from schemas.fields import JsonObject, Pattern, capabilities, described, identifier, json_object, moment, text, version
+from schemas.fields import (
+    JsonObject,
+    Pattern,
+    capabilities,
+    described,
+    identifier,
+    json_object,
+    label,
+    moment,
+    text,
+    version,
+)
 from schemas.lists import filters, include_deleted
 
 
@@ -18,7 +29,7 @@ class TemplateData(Schema):
         unknown = INCLUDE
 
     description = text("What the integration is for.", "Takes payments", most=10_000, least=0)
-    version = text("Label of its version.", "0.1.0", most=50)
+    version = label("Label of its version.", "0.1.0", most=50)
     config = json_object("Its configuration.", {"timeout_seconds": 30})
     capabilities = capabilities()
     metadata = json_object("Whatever its owners want to note.", {"team": "billing"})
@@ -56,11 +67,11 @@ def _template_data(*, removes: bool, **options: Any) -> _TemplateData:
 class IntegrationTemplateChange(Schema):
     """What may change in a template; a JSON merge patch."""
 
-    name = text("Name.", "REST API")
+    name = label("Name.", "REST API")
     description = text("What it is for.", "Connects any REST API", most=10_000, least=0, allow_none=True)
-    service_type = text("Kind of service that it connects.", "rest", most=100, allow_none=True)
+    service_type = label("Kind of service that it connects.", "rest", most=100, allow_none=True)
     template_data = _template_data(removes=True)
-    schema_version = text("Version of the shape of `template_data`.", "1.0", most=20)
+    schema_version = label("Version of the shape of `template_data`.", "1.0", most=20)
     is_public = fields.Boolean(metadata=described("Whether everybody may use it.", False))
 
 
@@ -75,7 +86,7 @@ class IntegrationTemplateCreate(IntegrationTemplateChange):
         ],
         metadata=described("Its id, chosen by its author and unique among all.", "rest-api"),
     )
-    name = text("Name.", "REST API", required=True)
+    name = label("Name.", "REST API", required=True)
     template_data = _template_data(removes=False, required=True)
     organization_id = identifier("Organization; the key's or the caller's personal one when left out.")
 

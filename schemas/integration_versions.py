@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import described, identifier, json_object, moment, text, url, version
+from schemas.fields import described, identifier, json_object, label, moment, text, url, version
 from schemas.lists import filters
 
 
 class IntegrationVersionCreate(Schema):
     """A new version of an integration."""
 
-    version = text("Its label, unique within the integration.", "1.0.0", most=50, required=True)
+    version = label("Its label, unique within the integration.", "1.0.0", most=50, required=True)
     changelog = text("What is new in it.", "First release", most=100_000, least=0, allow_none=True)
     config = json_object(
         "Its configuration; the integration's present one when left out.", {"base_url": "https://api.stripe.com"}

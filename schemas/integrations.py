@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from schemas.fields import capabilities, choice, described, identifier, json_object, moment, text, url, version
+from schemas.fields import capabilities, choice, described, identifier, json_object, label, moment, text, url, version
 from schemas.lists import export_of, filters, include_deleted
 
 STATUSES = (
@@ -18,10 +18,10 @@ STATUSES = (
 class IntegrationChange(Schema):
     """What may change in an integration; a JSON merge patch."""
 
-    name = text("Name.", "Stripe payments")
+    name = label("Name.", "Stripe payments")
     description = text("What it is for.", "Takes payments", most=10_000, least=0, allow_none=True)
-    service_type = text("Kind of service that it connects.", "rest", most=100)
-    version = text("Label of its version.", "0.1.0", most=50)
+    service_type = label("Kind of service that it connects.", "rest", most=100)
+    version = label("Label of its version.", "0.1.0", most=50)
     config = json_object("Its configuration.", {"base_url": "https://api.stripe.com"})
     capabilities = capabilities()
     metadata = json_object("Whatever its owners want to note.", {"team": "billing"})
@@ -33,7 +33,7 @@ class IntegrationChange(Schema):
 class IntegrationCreate(IntegrationChange):
     """A new integration. With a template, what is left out comes from there."""
 
-    name = text("Name. Needed unless a template gives one.", "Stripe payments")
+    name = label("Name. Needed unless a template gives one.", "Stripe payments")
     organization_id = identifier("Organization; the key's or the caller's personal one when left out.")
     template_id = text("Template to start from.", "rest-api", most=100)
 

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 from marshmallow.validate import Length, Range
 
-from schemas.fields import JsonObject, Pattern, choice, described, identifier, json_object, moment, text, version
+from schemas.fields import JsonObject, Pattern, choice, described, identifier, json_object, label, moment, text, version
 from schemas.lists import filters, include_deleted
 
 PLANS = ("free", "pro", "enterprise")
@@ -64,7 +64,7 @@ def _slug(**options: bool) -> fields.String:
 class OrganizationChange(Schema):
     """What may change in an organization; a JSON merge patch."""
 
-    name = text("Name.", "Acme")
+    name = label("Name.", "Acme")
     slug = _slug()
     description = text("What it is.", "Makes everything", most=10_000, least=0, allow_none=True)
     settings = _Settings(
@@ -80,7 +80,7 @@ class OrganizationChange(Schema):
 class OrganizationCreate(OrganizationChange):
     """A new organization."""
 
-    name = text("Name.", "Acme", required=True)
+    name = label("Name.", "Acme", required=True)
     slug = _slug(required=True)
 
 

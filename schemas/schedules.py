@@ -6,14 +6,14 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from schemas.fields import described, identifier, json_object, moment, text, version
+from schemas.fields import described, identifier, json_object, label, moment, text, version
 from schemas.lists import filters, include_deleted
 
 
 class ScheduleChange(Schema):
     """What may change in a schedule; a JSON merge patch."""
 
-    name = text("Name.", "Every working day")
+    name = label("Name.", "Every working day")
     integration_id = identifier("The integration that it runs; either this or a workflow.", allow_none=True)
     workflow_id = identifier("The workflow that it starts; either this or an integration.", allow_none=True)
     cron_expression = text("When: minute, hour, day of the month, month, day of the week.", "30 7 * * 1-5")
@@ -28,7 +28,7 @@ class ScheduleChange(Schema):
 class ScheduleCreate(ScheduleChange):
     """A new schedule, in the organization of what it runs."""
 
-    name = text("Name.", "Every working day", required=True)
+    name = label("Name.", "Every working day", required=True)
     cron_expression = text(
         "When: minute, hour, day of the month, month, day of the week.", "30 7 * * 1-5", required=True
     )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import described, identifier, json_object, moment, text, url, version
+from schemas.fields import described, identifier, json_object, label, moment, url, version
 
 
 class ProfileChange(Schema):
     """What one may change in one's profile; a JSON merge patch."""
 
-    name = text("Full name.", "Ann Example")
+    name = label("Full name.", "Ann Example")
     avatar_url = url("A picture.", "https://example.org/ann.png")
     preferences = json_object("Whatever the user prefers.", {"theme": "dark"})
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from schemas.fields import described, identifier, json_object, moment, text, version
+from schemas.fields import described, identifier, json_object, label, moment, text, version
 from schemas.lists import filters, include_deleted
 
 EXAMPLE_DEFINITION = {
@@ -55,9 +55,9 @@ class WorkflowCheck(Definition):
 class WorkflowChange(Definition):
     """What may change in a workflow; a JSON merge patch."""
 
-    name = text("Name; the definition's when left out.", "Greeting")
+    name = label("Name; the definition's when left out.", "Greeting")
     description = text("What it is for.", "Greets by name", most=10_000, least=0, allow_none=True)
-    workflow_type = text("Kind of workflow; the definition's name when left out.", "greeting", most=100)
+    workflow_type = label("Kind of workflow; the definition's name when left out.", "greeting", most=100)
     is_active = fields.Boolean(metadata=described("Whether it may be started.", True))
 
 

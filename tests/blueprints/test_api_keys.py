@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -251,6 +252,29 @@ def test_a_key_is_rotated_once(ann: Person) -> None:
     assert all(new["id"] in each.json["detail"] for each in answers if each.status == 409)
     assert new["expires_at"] is None
     assert [each["id"] for each in ann.get("/api-keys").json["items"]] == [new["id"], old["id"]]
+
+
+def test_an_expired_key_has_no_successor(service: Service, ann: Person) -> None:
+    old = create(ann, "*")
+    expire(service, old)
+    before = ann.get(f"/api-keys/{old['id']}").json
+    answer = ann.post(f"/api-keys/{old['id']}/rotate")
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert "expired" in answer.json["detail"]
+    assert ann.get("/api-keys").json["items"] == [before]
+
+
+@pytest.mark.parametrize("ago", [timedelta(days=400), timedelta(seconds=1)])
+def test_no_key_expires_in_the_past(ann: Person, ago: timedelta) -> None:
+    past = (datetime.now(UTC) - ago).isoformat()
+    refused = ann.post("/api-keys", {"name": "x", "permissions": [], "expires_at": past})
+    key = create(ann)
+    changed = ann.patch(f"/api-keys/{key['id']}", {"name": "y", "expires_at": past}, headers=ANY)
+    for answer in (refused, changed):
+        assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/expires_at")
+        assert "revoke" in answer.json["errors"][0]["detail"]
+    (kept,) = ann.get("/api-keys").json["items"]
+    assert (kept["name"], kept["expires_at"]) == ("generator", None)
 
 
 def test_rotation_without_an_overlap(ann: Person) -> None:

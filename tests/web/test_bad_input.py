@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import uuid
 from typing import Any
@@ -75,49 +74,6 @@ def test_json_that_is_unusual_but_right(eve: Person) -> None:
     assert eve.get(f"/integrations/{answer.json['id']}").json == answer.json
 
 
-@pytest.mark.parametrize(
-    "number",
-    [str(2**64), str(-(2**63) - 1), "123456789012345678901234567890", "9" * 300, "1e-400", "-1E-400", "0.01e-9999",
-     f"0.{'0' * 400}1", f"1e-{'9' * 30}"],
-)  # fmt: skip
-def test_numbers_that_would_become_others(eve: Person, number: str) -> None:
-    before = count(eve)
-    path = f"/integrations/{eve.integration()['id']}"
-    body = '{"name": "a", "service_type": "r", "config": {"list": [1, {"n": %s}]}}' % number
-    for answer in (
-        eve.post("/integrations", body.encode()),
-        eve.post("/integrations/bulk", ('{"items": [{"body": %s}]}' % body).encode()),
-        eve.patch(path, ('{"metadata": {"n": %s}}' % number).encode(), headers={"If-Match": "*"}),
-    ):
-        assert_refused(answer, 400, "malformed_request")
-        assert answer.json["detail"].startswith(number[:60])
-    assert count(eve) == before + 1
-    assert eve.get(path).etag == '"1"'
-
-
-def test_numbers_that_are_kept(eve: Person) -> None:
-    """To the last digit; also what only looks like a number that is not, and what comes back is taken again."""
-    written = [
-        str(2**64 - 1),
-        str(-(2**63)),
-        str(10**18 + 1),
-        "1e300",
-        "5e-324",
-        "0.1",
-        "0e-999",
-        "0.0000000000000000000",
-    ]
-    texts = ["1e-400", "9" * 30, '\\" 1e-400', str(uuid.UUID(int=0)), "7d2e-4001-8000"]
-    config = f'{{"numbers": [{", ".join(written)}], "texts": {json.dumps(texts)}}}'
-    for _ in range(2):
-        answer = eve.post("/integrations", f'{{"name": "a", "service_type": "r", "config": {config}}}'.encode())
-        assert answer.status == 201, answer.body
-        numbers = [2**64 - 1, -(2**63), 10**18 + 1, 10**300, 5e-324, 0.1, 0, 0]
-        assert answer.json["config"] == {"numbers": numbers, "texts": texts}
-        config = json.dumps(answer.json["config"])
-        assert str(10**300) in config
-
-
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-13-01T00:00:00Z",
                                     "2026-01-01T00:00:00", "yesterday", "infinity", "1e9", ""])  # fmt: skip
 def test_moments_that_cannot_be_kept(eve: Person, moment: str) -> None:
@@ -130,8 +86,11 @@ def test_moments_that_cannot_be_kept(eve: Person, moment: str) -> None:
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
 def test_moments_at_the_ends_of_the_calendar(eve: Person, moment: str) -> None:
     answer = eve.post("/api-keys", {"name": "key", "permissions": [], "expires_at": moment})
-    assert answer.status == 201, answer.body
-    assert eve.get(f"/api-keys/{answer.json['id']}").status == 200
+    if moment < "2":
+        assert assert_refused(answer, 422, "invalid")[0]["pointer"] == "/expires_at"
+    else:
+        assert answer.status == 201, answer.body
+        assert eve.get(f"/api-keys/{answer.json['id']}").json["expires_at"] == moment
     assert eve.get(f"/events?created_after={moment}").status == 200
 
 

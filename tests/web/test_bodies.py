@@ -51,11 +51,8 @@ def _wrong(schema: dict[str, Any]) -> list[Any]:
     if kind == "string":
         wrong += [7, [], {}, True]
         wrong += ["x" * (schema["maxLength"] + 1)] if "maxLength" in schema else []
-        wrong += (
-            ["nonsense!"]
-            if {"enum", "format", "pattern"} & schema.keys() and schema.get("format") != "password"
-            else []
-        )
+        wrong += ["nonsense!"] if {"enum", "format"} & schema.keys() and schema.get("format") != "password" else []
+        wrong += [each for each in ("nonsense!", " ", "\t\n") if not re.search(schema.get("pattern", ""), each)]
         wrong += [] if "enum" in schema or schema.get("format") == "password" else ["a\0b"]
     elif kind == "integer":
         wrong += ["seven", 1.5, [], 10**18, -(10**18)]
