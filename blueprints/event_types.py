@@ -8,8 +8,9 @@ from flask import Response
 
 from database import statement
 from repositories import event_types as repositories
-from schemas.event_types import EventTypeFilters, EventTypes
-from web.answers import json
+from schemas.event_types import EventType, EventTypeFilters, EventTypes
+from schemas.lists import Sparse
+from web.answers import json, sparse
 from web.blueprint import Blueprint
 from web.caller import caller
 
@@ -23,3 +24,12 @@ def list_event_types(query: dict[str, Any]) -> Response:
     """List the event types, each with the JSON Schema of its payload and an example."""
     with statement(caller()) as connection:
         return json({"items": repositories.EventTypes(connection).find_all(**query)})
+
+
+@blueprint.get("/<string(maxlength=100):event_type>")
+@blueprint.arguments(Sparse, location="query")
+@blueprint.response(200, EventType)
+def get_event_type(query: dict[str, Any], event_type: str) -> Response:
+    """Get an event type with the JSON Schema of its payload and an example."""
+    with statement(caller()) as connection:
+        return json(sparse(repositories.EventTypes(connection).get(event_type)))

@@ -51,6 +51,11 @@ class EventTypes(Repository):
 
     queries = load("event_types")
 
+    def get(self, name: str) -> Row:
+        """One event type."""
+        row = self.connection.one(self.queries.get, name=name)
+        return _described({**row, "columns": parsed(row["columns"])})
+
     def find_all(self, aggregate_type: str | None = None) -> list[Row]:
         """All event types, or those of one kind of thing, by name."""
         rows = self.connection.many(self.queries.list, aggregate_type=aggregate_type)

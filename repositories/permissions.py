@@ -15,6 +15,14 @@ class Permissions(Repository):
         """All permissions."""
         return self.connection.many(self.queries.list)
 
+    def get(self, permission_name: str) -> Row:
+        """One permission."""
+        return self.connection.one(self.queries.get, permission_name=permission_name)
+
+    def get_role(self, role: str) -> Row:
+        """One role with its permissions."""
+        return self.connection.one(self.queries.get_role, role=role)
+
     def find_by_role(self) -> list[Row]:
         """The roles with their permissions, from the lowest rank to the highest."""
         return self.connection.many(self.queries.list_by_role)

@@ -210,11 +210,17 @@ def _enumerate(parameter: dict[str, Any], schemas: dict[str, dict[str, Any]], an
     }
 
 
+# path parameters that are names
+NAMES = {"permission_name": "integrations:read", "role": "developer", "event_type": "integration.created"}
+
+
 def describe_path_parameter(parameter: dict[str, Any]) -> None:
     """Say what a path parameter is: its name tells."""
-    noun = parameter["name"].removesuffix("_id").replace("_", " ")
-    parameter.setdefault("description", f"Identifier of the {noun}.")
-    parameter.setdefault("example", EXAMPLE_ID if parameter["schema"].get("format") == "uuid" else "rest-api")
+    name = parameter["name"]
+    noun = name.removesuffix("_id").removesuffix("_name").replace("_", " ")
+    parameter.setdefault("description", f"{'Name' if name in NAMES else 'Identifier'} of the {noun}.")
+    known = NAMES.get(name, "rest-api")
+    parameter.setdefault("example", EXAMPLE_ID if parameter["schema"].get("format") == "uuid" else known)
 
 
 def _header(name: str, description: str, *, required: bool = False, example: str) -> dict[str, Any]:

@@ -44,6 +44,14 @@ def test_filter(ann: Person) -> None:
     ]  # fmt: skip
 
 
+def test_one_by_its_name(ann: Person, catalogue: dict[str, Any]) -> None:
+    for name in ("integration.created", "webhook.ping", "workflow_execution.completed"):
+        assert ann.get(f"/event-types/{name}").json == catalogue[name]
+    assert ann.get("/event-types/integration.created?fields=name").json == {"name": "integration.created"}
+    for name in ("integration.*", "nonsense", "Integration.created"):
+        assert ann.get(f"/event-types/{name}").code == "not_found"
+
+
 def test_no_secret_is_in_a_schema(catalogue: dict[str, Any]) -> None:
     for each in catalogue.values():
         columns = each["schema"]["properties"]["data"]["properties"].get("new", {}).get("properties", {})

@@ -25,6 +25,16 @@ def test_roles_from_the_lowest_rank_to_the_highest(ann: Person) -> None:
     assert not any(name.startswith("operations:") for each in sets for name in each)
 
 
+def test_one_by_its_name(ann: Person) -> None:
+    for path, key in (("/permissions", "name"), ("/roles", "role")):
+        for each in ann.get(path).json["items"]:
+            assert ann.get(f"{path}/{each[key]}").json == each
+        for name in ("nonsense", "Owner", "x" * 300, "%F0%9F%A6%8A"):
+            answer = ann.get(f"{path}/{name}")
+            assert (answer.status, answer.code) == (404, "not_found"), name
+    assert ann.get("/roles/viewer?fields=role").json == {"role": "viewer"}
+
+
 def test_the_same_for_every_credential(ann: Person, bob: Person) -> None:
     for path in ("/permissions", "/roles"):
         assert ann.get(path).json == bob.get(path).json == bob.key("metrics:create").get(path).json

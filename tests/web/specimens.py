@@ -948,6 +948,8 @@ for name, path in {
     "stream_events": "/events/stream", "get_activity": "/me/activity",
     "list_event_types": "/event-types?aggregate_type=integration",
     "list_sessions": "/auth/sessions", "get_profile": "/me", "list_permissions": "/permissions", "list_roles": "/roles",
+    "get_permission": "/permissions/integrations:read", "get_role": "/roles/developer",
+    "get_event_type": "/event-types/integration.created",
 }.items():  # fmt: skip
     SPECIMENS[name] = lambda person, path=path: Call(path)  # type: ignore[misc]
 

@@ -29,6 +29,7 @@ from tests.web.specimens import SPECIMENS, Call
 
 # counted when asked for, not kept in a row of their own
 COUNTED = {"get_integration_statistics", "get_organization_usage", "get_webhook_health"}
+RELEASED = {"get_permission", "get_role", "get_event_type"}  # change with the release, and have no version of their own
 
 # --- the document
 
@@ -257,7 +258,7 @@ def test_etags(operation: Operation, owner: Person) -> None:
 
 @every(lambda operation: operation.method == "GET", named, lambda operation: not operation.is_list)
 def test_every_single_resource_has_an_etag(operation: Operation) -> None:
-    assert tagged(operation) or operation.id in COUNTED
+    assert tagged(operation) or operation.id in COUNTED | RELEASED
 
 
 @every(lambda operation: operation.takes("as_of"))

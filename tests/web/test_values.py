@@ -76,7 +76,12 @@ def test_numbers_that_are_kept(eve: Person) -> None:
 @pytest.mark.parametrize("blank", [" ", "\n\t ", "\u00a0\u2003"])
 def test_blank_names(eve: Person, path: str, required: list[str], names: list[str], blank: str) -> None:
     values: dict[str, Any] = {"service_type": "rest", "name": "Name", "definition": GREETING, "template_data": {}}
-    values |= {"slug": f"s-{uuid.uuid4()}", "id": f"t-{uuid.uuid4()}", "permissions": [], "cron_expression": "0 7 * * *"}
+    values |= {
+        "slug": f"s-{uuid.uuid4()}",
+        "id": f"t-{uuid.uuid4()}",
+        "permissions": [],
+        "cron_expression": "0 7 * * *",
+    }
     values["workflow_id"] = eve.workflow()["id"] if path == "/schedules" else None
     good = {name: values[name] for name in required}
     before = len(eve.get(f"{path}?limit=200").json["items"])
