@@ -17,6 +17,7 @@ from schemas.integration_templates import (
 from schemas.lists import Single
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
 from web.history import past
 from web.paging import page
@@ -46,6 +47,16 @@ def create_integration_template(body: dict[str, Any]) -> Response:
     with statement(caller()) as connection:
         row = IntegrationTemplates(connection).create(**body)
     return created(row, f"/api/v1/integration-templates/{row['id']}")
+
+
+@blueprint.post("/bulk")
+@bulk(blueprint, IntegrationTemplate, create=IntegrationTemplateCreate, change=IntegrationTemplateChange, delete=True)
+def bulk_integration_templates(items: list[Item]) -> Response:
+    """Create, change and delete up to 1,000 templates, each by itself."""
+    with transaction(caller()) as connection:
+        templates = IntegrationTemplates(connection)
+        create, change, delete = templates.create, templates.update, templates.delete
+        return each(connection, items, lock=templates.lock_many, create=create, change=change, delete=delete)
 
 
 @blueprint.get("/<string(maxlength=100):template_id>")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Response
 
-from database import statement, transaction
+from database import Row, statement, transaction
 from repositories.schedules import Schedules
 from schemas.lists import Single
 from schemas.schedules import (
@@ -21,6 +21,7 @@ from schemas.schedules import (
 )
 from web.answers import created, expected_versions, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
 from web.history import past
 from web.paging import page
@@ -45,10 +46,19 @@ def list_schedules(query: dict[str, Any]) -> Response:
 @blueprint.response(201, Schedule)
 def create_schedule(body: dict[str, Any]) -> Response:
     """Create a schedule for an integration or a workflow; the answer says when it is due."""
-    values = {"time_zone": "UTC", **body}
     with statement(caller()) as connection:
-        row = Schedules(connection).create(**values, next_run_at=next_run(values))
+        row = _create(Schedules(connection), **body)
     return created(row, f"/api/v1/schedules/{row['id']}")
+
+
+@blueprint.post("/bulk")
+@bulk(blueprint, Schedule, create=ScheduleCreate, change=ScheduleChange, delete=True)
+def bulk_schedules(items: list[Item]) -> Response:
+    """Create, change and delete up to 1,000 schedules, each by itself."""
+    with transaction(caller()) as connection:
+        schedules = Schedules(connection)
+        create, change = partial(_create, schedules), partial(_change, schedules)
+        return each(connection, items, lock=schedules.lock_many, create=create, change=change, delete=schedules.delete)
 
 
 @blueprint.get("/<uuid:schedule_id>")
@@ -68,9 +78,7 @@ def get_schedule(query: dict[str, Any], schedule_id: UUID) -> Response:
 def change_schedule(body: dict[str, Any], schedule_id: UUID) -> Response:
     """Change a schedule by a JSON merge patch; with another timing it is due anew from now."""
     with transaction(caller()) as connection:
-        schedules = Schedules(connection)
-        present = schedules.lock(schedule_id, expected_versions())
-        return single(schedules.update(schedule_id, None, body, next_run_after(present, body)))
+        return single(_change(Schedules(connection), schedule_id, expected_versions(), body))
 
 
 @blueprint.delete("/<uuid:schedule_id>")
@@ -98,3 +106,13 @@ def list_schedule_runs(query: dict[str, Any], schedule_id: UUID) -> Response:
     """List the times that a schedule was due, and what came of them."""
     with transaction(caller()) as connection:
         return page(partial(Schedules(connection).find_runs, schedule_id), query)
+
+
+def _create(schedules: Schedules, **body: Any) -> Row:
+    values = {"time_zone": "UTC", **body}
+    return schedules.create(**values, next_run_at=next_run(values))
+
+
+def _change(schedules: Schedules, schedule_id: UUID, versions: list[int] | None, body: dict[str, Any]) -> Row:
+    present = schedules.lock(schedule_id, versions)
+    return schedules.update(schedule_id, None, body, next_run_after(present, body))

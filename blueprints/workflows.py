@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response
 
-from database import statement, transaction
+from database import Row, statement, transaction
 from repositories.requests import Requests
 from repositories.workflow_executions import WorkflowExecutions
 from repositories.workflows import Workflows
@@ -24,6 +25,7 @@ from schemas.workflows import (
 )
 from web.answers import created, expected_versions, json, no_content, single
 from web.blueprint import Blueprint
+from web.bulk import Item, bulk, each
 from web.caller import caller
 from web.definitions import accepted, check_input, examined
 from web.history import past
@@ -54,6 +56,16 @@ def create_workflow(body: dict[str, Any]) -> Response:
     return created(row, f"/api/v1/workflows/{row['id']}")
 
 
+@blueprint.post("/bulk")
+@bulk(blueprint, Workflow, create=WorkflowCreate, change=WorkflowChange, delete=True)
+def bulk_workflows(items: list[Item]) -> Response:
+    """Create, change and delete up to 1,000 workflows, each by itself."""
+    with transaction(caller()) as connection:
+        workflows = Workflows(connection)
+        create, change = partial(_create, workflows), partial(_change, workflows)
+        return each(connection, items, lock=workflows.lock_many, create=create, change=change, delete=workflows.delete)
+
+
 @blueprint.post("/validate")
 @blueprint.arguments(WorkflowCheck)
 @blueprint.response(200, Verdict)
@@ -82,10 +94,7 @@ def get_workflow(query: dict[str, Any], workflow_id: UUID) -> Response:
 def change_workflow(body: dict[str, Any], workflow_id: UUID) -> Response:
     """Change a workflow by a JSON merge patch; another definition is another version."""
     with transaction(caller()) as connection:
-        workflows = Workflows(connection)
-        present = workflows.lock(workflow_id, expected_versions())
-        definition = accepted(body, present)
-        return single(workflows.update(workflow_id, None, body, definition))
+        return single(_change(Workflows(connection), workflow_id, expected_versions(), body))
 
 
 @blueprint.delete("/<uuid:workflow_id>")
@@ -113,3 +122,14 @@ def start_workflow(body: dict[str, Any], workflow_id: UUID) -> Response:
     with transaction(caller()) as connection:
         row = WorkflowExecutions(connection).start(workflow_id, check_input, body.pop("input_parameters", {}), **body)
     return created(row, f"/api/v1/workflow-executions/{row['id']}")
+
+
+def _create(workflows: Workflows, **body: Any) -> Row:
+    definition = accepted(body) or {}
+    return workflows.create(definition, **body)
+
+
+def _change(workflows: Workflows, workflow_id: UUID, versions: list[int] | None, body: dict[str, Any]) -> Row:
+    changes, present = dict(body), workflows.lock(workflow_id, versions)
+    definition = accepted(changes, present)
+    return workflows.update(workflow_id, None, changes, definition)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load
-from repositories.repository import Order, Page, Repository
+from repositories.repository import ManyAtOnce, Order, Page
 
 
-class IntegrationTemplates(Repository):
+class IntegrationTemplates(ManyAtOnce):
     """Public templates, and those of the caller's organizations."""
 
     queries = load("integration_templates")

@@ -6,10 +6,10 @@ from typing import Any
 
 from database import Row, load
 from errors import NotFound
-from repositories.repository import Order, Page, Repository
+from repositories.repository import ManyAtOnce, Order, Page
 
 
-class Integrations(Repository):
+class Integrations(ManyAtOnce):
     """Integrations that the caller may see and change."""
 
     queries = load("integrations")
@@ -43,16 +43,6 @@ class Integrations(Repository):
     def update(self, integration_id: object, versions: list[int] | None, changes: dict[str, Any]) -> Row:
         """Merge changes into an integration."""
         return self.change(self.queries.update, integration_id=integration_id, versions=versions, changes=changes)
-
-    def lock_many(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
-        """Lock what many items are about, in an order that all keep.
-
-        :param ids: what is changed or deleted.
-        :param bodies: what is created.
-        :return: whose usage it is.
-        """
-        rows = self.connection.many(self.queries.lock_many, ids=ids)
-        return [row["organization_id"] for row in rows] + [body.get("organization_id") for body in bodies]
 
     def set_status(self, integration_id: object, versions: list[int] | None, status: str) -> Row:
         """Move an integration along.

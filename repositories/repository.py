@@ -122,5 +122,19 @@ class Repository:
         raise refusal(query.permission)
 
 
+class ManyAtOnce(Repository):
+    """A repository that requests of many items change, naming rows by their ids; `queries.lock_many` locks those."""
+
+    def lock_many(self, ids: list[Any], bodies: list[dict[str, Any]]) -> list[Any]:
+        """Lock what many items are about, in an order that all keep.
+
+        :param ids: what is changed or deleted.
+        :param bodies: what is created.
+        :return: whose usage it is.
+        """
+        rows = self.connection.many(self.queries.lock_many, ids=ids)
+        return [row["organization_id"] for row in rows] + [body.get("organization_id") for body in bodies]
+
+
 def _written(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

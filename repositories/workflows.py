@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from database import Row, load, parsed
-from repositories.repository import Order, Page, Repository
+from repositories.repository import ManyAtOnce, Order, Page
 
 
-class Workflows(Repository):
+class Workflows(ManyAtOnce):
     """Workflows that the caller may see and change."""
 
     queries = load("workflows")

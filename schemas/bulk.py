@@ -74,7 +74,7 @@ def bulk_of(
             validate=OneOf(operations),
             metadata=described(f"What to do; {next(iter(operations))} when left out.", next(iter(operations))),
         ),
-        "id": identifier("Which one; not for `create`."),
+        "id": _id_of(schema, "Which one; not for `create`."),
         "if_match": text("The version that was read, or * for any; not for `create`.", "3", most=100),
         "body": Unchecked(body, metadata=described("As in the request for one; not for `delete`.", example["body"])),
     }
@@ -99,7 +99,7 @@ def bulk_answer_of(schema: type[Schema]) -> type[Schema]:
         "status": fields.Integer(
             required=True, metadata=described("The HTTP status that it would have by itself.", 201)
         ),
-        "id": identifier("The resource, where there is one."),
+        "id": _id_of(schema, "The resource, where there is one."),
         "body": fields.Nested(schema, metadata=described("The resource as it is now.", {})),
         "problem": fields.Nested(Problem, metadata=described("What went wrong; pointers begin at the request.", {})),
     }
@@ -109,6 +109,14 @@ def bulk_answer_of(schema: type[Schema]) -> type[Schema]:
         metadata=described("What became of each item, in the order of the request."),
     )
     return type(f"{name}BulkAnswer", (Schema,), {"__doc__": "What became of many items.", "items": results})
+
+
+def _id_of(schema: type[Schema], description: str) -> fields.Field[Any]:
+    """What names a resource: a UUID, or a text that its author chose."""
+    own = schema._declared_fields["id"]
+    if isinstance(own, fields.UUID) or not isinstance(own, fields.String):
+        return identifier(description)
+    return text(description, own.metadata["example"], most=100)
 
 
 def _optional(field: fields.Field[Any]) -> fields.Field[Any]:

@@ -27,6 +27,10 @@ VALUES (
 )
 RETURNING *
 
+-- name: lock_many :many
+-- What many items change, in an order that all who do so keep; what they may not change they do not lock.
+SELECT organization_id FROM integration_templates WHERE id = ANY (%(ids)s::text[]) ORDER BY id FOR NO KEY UPDATE
+
 -- name: update :maybe integration_templates:update
 -- A JSON merge patch, if it has the version that the caller read.
 UPDATE integration_templates AS target SET (name, description, service_type, template_data, schema_version, is_public) = (

@@ -39,6 +39,10 @@ WHERE id = %(schedule_id)s AND deleted_at IS NULL
   AND (%(versions)s::integer[] IS NULL OR version = ANY (%(versions)s))
 FOR NO KEY UPDATE
 
+-- name: lock_many :many
+-- What many items change, in an order that all who do so keep; what they may not change they do not lock.
+SELECT organization_id FROM schedules WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
 -- name: update :maybe schedules:update
 -- A JSON merge patch on the row.
 UPDATE schedules AS target SET (

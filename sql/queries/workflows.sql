@@ -37,6 +37,10 @@ WHERE id = %(workflow_id)s AND deleted_at IS NULL
   AND (%(versions)s::integer[] IS NULL OR version_number = ANY (%(versions)s))
 FOR NO KEY UPDATE
 
+-- name: lock_many :many
+-- What many items change, in an order that all who do so keep; what they may not change they do not lock.
+SELECT organization_id FROM workflows WHERE id = ANY (%(ids)s::uuid[]) ORDER BY id FOR NO KEY UPDATE
+
 -- name: update :maybe workflows:update
 -- A JSON merge patch on the row, its definition taken as given; a new definition brings its label along.
 UPDATE workflows AS target SET (workflow_type, name, description, is_active, definition, version) = (

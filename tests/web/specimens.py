@@ -486,6 +486,11 @@ def change_integration_template(person: Person) -> Call:
 
 
 @specimen
+def bulk_integration_templates(person: Person) -> Call:
+    return Call("/integration-templates/bulk", {"items": [{"body": template()}]})
+
+
+@specimen
 def restore_integration_template(person: Person) -> Call:
     return Call(f"{deleted(person, template_path(person))}/restore")
 
@@ -507,6 +512,11 @@ def list_workflows(person: Person) -> Call:
 @specimen
 def create_workflow(person: Person) -> Call:
     return Call("/workflows", {"name": "Greeting", "definition": GREETING})
+
+
+@specimen
+def bulk_workflows(person: Person) -> Call:
+    return Call("/workflows/bulk", {"items": [{"body": {"definition": GREETING}}]})
 
 
 @specimen
@@ -650,6 +660,11 @@ def list_schedules(person: Person) -> Call:
 @specimen
 def create_schedule(person: Person) -> Call:
     return Call("/schedules", schedule(person, time_zone="Europe/Berlin", catch_up=True))
+
+
+@specimen
+def bulk_schedules(person: Person) -> Call:
+    return Call("/schedules/bulk", {"items": [{"body": schedule(person)}]})
 
 
 @specimen

@@ -7,8 +7,10 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from tests.conftest import Database
-from tests.service import PASSWORD, Answer, Client, Person, Service
+from tests.service import GREETING, PASSWORD, Answer, Client, Person, Service
 from tests.waiting import eventually
 from tests.web.asking import assert_refused
 
@@ -151,3 +153,31 @@ def test_requests_of_many_items_wait_for_each_other(eve: Person) -> None:
         ]
         assert used == 3 + 6 * 5
     assert [eve.get(f"/integration-templates/{each}").json["usage_count"] for each in templates] == [30, 30]
+
+
+@pytest.mark.parametrize("path", ["/workflows", "/schedules", "/integration-templates"])
+def test_many_items_of_a_kind_in_opposite_orders(eve: Person, path: str) -> None:
+    teams = [eve.organization()["id"] for _ in range(2)]
+    workflows = [eve.workflow(organization_id=team)["id"] for team in teams]
+
+    def body(place: int) -> dict[str, Any]:
+        return {
+            "/workflows": {"definition": GREETING, "organization_id": teams[place]},
+            "/schedules": {"name": "Daily", "cron_expression": "0 7 * * *", "workflow_id": workflows[place]},
+            "/integration-templates": {"id": f"t-{uuid.uuid4()}", "name": "REST", "template_data": {},
+                                       "organization_id": teams[place]},
+        }[path]  # fmt: skip
+
+    made = [eve.post(path, body(number % 2)).json["id"] for number in range(6)]
+
+    def ask(*, backwards: bool) -> Answer:
+        items: list[dict[str, Any]] = [
+            {"operation": "change", "id": each, "if_match": "*", "body": {"name": str(uuid.uuid4())}} for each in made
+        ]
+        items += [{"body": body(number % 2)} for number in range(6)]
+        return eve.post(f"{path}/bulk", {"items": items[::-1] if backwards else items})
+
+    for answer in at_once(*[lambda number=number: ask(backwards=number % 2 == 0) for number in range(6)]):
+        assert answer.status == 207, answer.body
+        assert {each["status"] for each in answer.json["items"]} == {200, 201}
+    assert len(eve.get(f"{path}?limit=200").json["items"]) >= 6 + 6 * 6

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service import Answer, Person, Service
+from tests.service import GREETING, Answer, Person, Service
 from tests.waiting import eventually
 
 GOOD = {"body": {"name": "Stripe", "service_type": "rest"}}
@@ -112,6 +112,91 @@ def test_webhooks_show_their_secrets_once(ann: Person) -> None:
     kept = ann.run("SELECT response_body FROM idempotency_keys WHERE key = %s", *key.values())
     assert b"whsec_" not in bytes(kept[0]["response_body"])
     assert b"whsec_" not in ann.get("/webhooks").body
+
+
+def test_workflows(ann: Person) -> None:
+    """Each definition is examined by itself, and its faults are pointed at in their item."""
+    first, second, third = (ann.workflow() for _ in range(3))
+    wrong = {**GREETING, "do": [{"greet": {"set": {}}}]}
+    change = {"operation": "change", "if_match": "1"}
+    answers = bulk(
+        ann,
+        {"body": {"definition": GREETING, "name": "New"}},
+        {"body": {"definition": wrong}},
+        {**change, "id": first["id"], "body": {"definition": {"document": {"version": "0.2.0"}}, "name": "Changed"}},
+        {**change, "id": second["id"], "body": {"definition": {"do": wrong["do"]}}},
+        {**change, "id": second["id"], "body": {"is_active": False}},
+        {"operation": "delete", "id": third["id"], "if_match": "1"},
+        {"body": {"name": "Nothing"}},
+        path="/workflows/bulk",
+    )
+    assert [each["status"] for each in answers] == [201, 422, 200, 422, 200, 204, 422]
+    assert answers[0]["body"] == ann.get(f"/workflows/{answers[0]['id']}").json
+    assert answers[1]["problem"]["errors"][0]["pointer"].startswith("/items/1/body/definition/do/0/greet/set")
+    changed = answers[2]["body"]
+    assert changed == ann.get(f"/workflows/{first['id']}").json
+    assert (changed["name"], changed["version"], changed["definition_version"]) == ("Changed", "0.2.0", 2)
+    assert answers[3]["problem"]["errors"][0]["pointer"].startswith("/items/3/body/definition/do/0")
+    assert (answers[4]["body"]["is_active"], answers[4]["body"]["definition"]) == (False, second["definition"])
+    assert answers[6]["problem"]["errors"][0]["pointer"] == "/items/6/body/definition"
+    assert ann.get(f"/workflows/{third['id']}").status == 404
+    usage = {
+        each["resource"]: each["used"]
+        for each in ann.get(f"/organizations/{first['organization_id']}/usage").json["items"]
+    }
+    assert usage["workflows"] == 3
+
+
+def test_schedules(ann: Person, bob: Person) -> None:
+    workflow = ann.workflow()["id"]
+    body = {"name": "Daily", "workflow_id": workflow, "cron_expression": "0 7 * * *"}
+    old, gone = (ann.post("/schedules", body).json for _ in range(2))
+    answers = bulk(
+        ann,
+        {"body": {**body, "time_zone": "Europe/Berlin"}},
+        {"body": {**body, "cron_expression": "never"}},
+        {"body": {**body, "workflow_id": bob.workflow()["id"]}},
+        {"operation": "change", "id": old["id"], "if_match": "1", "body": {"is_active": False}},
+        {"operation": "change", "id": gone["id"], "if_match": "1", "body": {"time_zone": "Nowhere"}},
+        {"operation": "delete", "id": gone["id"], "if_match": "1"},
+        path="/schedules/bulk",
+    )
+    assert [each["status"] for each in answers] == [201, 422, 422, 200, 422, 204]
+    assert answers[0]["body"]["next_run_at"] is not None
+    assert answers[0]["body"] == ann.get(f"/schedules/{answers[0]['id']}").json
+    assert answers[3]["body"]["next_run_at"] is None
+    pointers = [each["problem"]["errors"][0]["pointer"] for each in answers if "problem" in each]
+    assert pointers == ["/items/1/body/cron_expression", "/items/2/body/workflow_id", "/items/4/body/time_zone"]
+
+
+def test_templates_are_named_by_their_authors(ann: Person, bob: Person) -> None:
+    mine, theirs, new = (f"t-{uuid.uuid4()}" for _ in range(3))
+    body = {"name": "REST", "template_data": {}}
+    for person, name in ((ann, mine), (bob, theirs)):
+        assert person.post("/integration-templates", {**body, "id": name, "is_public": True}).status == 201
+    answers = bulk(
+        ann,
+        {"body": {**body, "id": new}},
+        {"body": {**body, "id": new}},
+        {"operation": "change", "id": mine, "if_match": "1", "body": {"name": "Renamed"}},
+        {"operation": "change", "id": theirs, "if_match": "1", "body": {"name": "Renamed"}},
+        {"operation": "delete", "id": mine, "if_match": "2"},
+        {"operation": "delete", "id": "no-such-one", "if_match": "*"},
+        path="/integration-templates/bulk",
+    )
+    assert [each["status"] for each in answers] == [201, 409, 200, 403, 204, 404]
+    assert [each.get("id") for each in answers] == [new, None, mine, theirs, mine, "no-such-one"]
+    assert answers[0]["body"] == ann.get(f"/integration-templates/{new}").json
+    assert answers[1]["problem"]["errors"][0]["pointer"] == "/items/1/body/id"
+    assert bob.get(f"/integration-templates/{theirs}").json["name"] == "REST"
+    assert ann.get(f"/integration-templates/{mine}").status == 404
+
+
+def test_many_workflows_at_once(ann: Person) -> None:
+    began = time.perf_counter()
+    answers = bulk(ann, *[{"body": {"definition": GREETING}}] * 1000, path="/workflows/bulk")
+    print(f"1,000 workflows in {time.perf_counter() - began:.2f} s")
+    assert {each["status"] for each in answers} == {201}
 
 
 def test_members_are_named_by_their_user(ann: Person, bob: Person, service: Service) -> None:

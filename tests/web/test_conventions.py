@@ -29,7 +29,8 @@ from tests.web.specimens import SPECIMENS, Call
 
 # counted when asked for, not kept in a row of their own
 COUNTED = {"get_integration_statistics", "get_organization_usage", "get_webhook_health"}
-RELEASED = {"get_permission", "get_role", "get_event_type"}  # change with the release, and have no version of their own
+# of the release: the same for every tenant, and without a version of their own
+RELEASED = {"get_permission", "get_role", "get_event_type"}
 
 # --- the document
 
@@ -131,7 +132,7 @@ def test_no_credential(operation: Operation, owner: Person, client: Client) -> N
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@every(private, named)
+@every(private, named, lambda operation: operation.id not in RELEASED)
 def test_another_tenant_is_told_nothing_is_there(operation: Operation, owner: Person, stranger: Person) -> None:
     call = prepare(operation, owner)
     answer = send(operation, Call(call.path, call.body), stranger)
@@ -231,11 +232,12 @@ def test_sparse_answers(operation: Operation, owner: Person) -> None:
     call = prepare(operation, owner)
     client = call.client or owner.client
     whole = client.get(call.path).json
-    names = ["id", sorted((whole["items"][0] if operation.is_list else whole).keys() - {"id"})[0]]
+    known = (whole["items"][0] if operation.is_list else whole).keys()
+    names = [*(["id"] if "id" in known else []), sorted(known - {"id"})[0]]
     some = client.get(f"{call.path}?fields={','.join(names)}").json
     rows, thin = (whole["items"], some["items"]) if operation.is_list else ([whole], [some])
     assert thin == [{name: row[name] for name in names} for row in rows]
-    problem = assert_problem(client.get(f"{call.path}?fields=id,nonsense"), 422, call.path)
+    problem = assert_problem(client.get(f"{call.path}?fields={names[0]},nonsense"), 422, call.path)
     assert problem["errors"] == [{"pointer": "?fields", "detail": "There is no field nonsense."}]
 
 
