@@ -187,12 +187,22 @@ def _called() -> set[str]:
     texts = {path: path.read_text("utf-8") for path in files}
     classes: dict[str, str] = {}
     imported: dict[str, str] = {}
+    heirs: list[tuple[str, str]] = []  # the queries of a class, and another class that calls some of them for it
+    bodies: dict[str, str] = {}
     for text in texts.values():
-        for name, body in re.findall(r"^class (\w+)\(.*?:\n(.*?)(?=^class |\Z)", text, flags=re.MULTILINE | re.DOTALL):
+        declared = r"^class (\w+)\((\w*).*?:\n(.*?)(?=^class |\Z)"
+        for name, base, body in re.findall(declared, text, flags=re.MULTILINE | re.DOTALL):
+            bodies[name] = body
             if loaded := re.search(r'queries = load\("(\w+)"\)', body):
                 classes[name] = loaded[1]
+                if base != "Repository":  # which looks for reasons with a `get` that has to be called by itself too
+                    heirs.append((loaded[1], base))
         imported |= dict(re.findall(r'^([A-Z_]+) = load\("(\w+)"\)', text, flags=re.MULTILINE))
-    called = set()
+    called = {
+        f"{stem}.{attribute}"
+        for stem, base in heirs
+        for attribute in re.findall(r"self\.queries\.(\w+)", bodies.get(base, ""))
+    }
     for text in texts.values():
         local = dict(re.findall(r'^([A-Z_]+) = load\("(\w+)"\)', text, flags=re.MULTILINE))
         own = re.findall(r'queries = load\("(\w+)"\)', text)
