@@ -200,7 +200,7 @@ def _enumerate(parameter: dict[str, Any], schemas: dict[str, dict[str, Any]], an
     if "next_cursor" in properties:
         properties = schemas[properties["items"]["items"]["$ref"].rpartition("/")[2]]["properties"]
     items = {"type": "string", "enum": sorted(properties)}
-    parameter |= {"style": "form", "explode": False, "example": ["id"]}
+    parameter |= {"style": "form", "explode": False, "example": ["id" if "id" in properties else min(properties)]}
     parameter["schema"] = {
         "type": "array",
         "items": items,
