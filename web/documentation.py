@@ -23,8 +23,8 @@ Send an API key (`Authorization: Bearer ccb_…` or `X-API-Key`) or a person's a
 page with `cursor`; a resource's `ETag` goes into `If-Match` of what changes it; an `Idempotency-Key` makes a POST safe
 to repeat. Errors are problem documents (RFC 9457).
 
-What is sent is kept as it is, or refused: integers of more than 64 bits and numbers that would become 0 (send them as text),
-names of nothing but white space. White space around a name stays.
+What is sent is kept as it is, or refused: integers of more than 64 bits and numbers that would become 0
+(send them as text), and names of nothing but white space. White space around a name stays.
 
 With `fields` an answer holds only these; what a schema calls required is required of complete answers.
 """
