@@ -13,8 +13,9 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
     """Keep made-up values out of requests that are meant to be right.
 
     Cursors come from answers only, and one answer's Idempotency-Key stands for no other request. A definition is given
-    once, as JSON or as YAML. Sparse answers differ from the schema by design: test_conventions.py compares them with
-    whole ones.
+    once, as JSON or as YAML. Integers of more than 64 bits are refused wherever they stand, which JSON Schema has no word
+    for where anything may stand: test_values.py sends them. Sparse answers differ from the schema by design:
+    test_conventions.py compares them with whole ones.
     """
     if case.meta is not None and case.meta.generation.mode.is_negative:
         return
@@ -25,6 +26,15 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if isinstance(case.body, dict) and case.body.get("definition") is not None:
         case.body.pop("definition_yaml", None)
+    case.body = _of_64_bits(case.body)
+
+
+def _of_64_bits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _of_64_bits(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_of_64_bits(inner) for inner in value]
+    return value % 2**63 if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
 
 
 @schemathesis.hook
