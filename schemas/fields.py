@@ -39,7 +39,9 @@ URL = Pattern(
 )
 
 
-_VISIBLE = Pattern(r"^\s*\S[\s\S]*$", error="Nothing but white space.")
+# spelled out, for Python, ECMAScript and others count different characters as `\s`
+_SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_VISIBLE = Pattern(rf"^[{_SPACE}]*[^{_SPACE}][\s\S]*$", error="Nothing but white space.")
 
 
 def _host_exists(url: str) -> None:

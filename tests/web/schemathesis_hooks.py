@@ -13,8 +13,8 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
     """Keep made-up values out of requests that are meant to be right.
 
     Cursors come from answers only, and one answer's Idempotency-Key stands for no other request. A definition is given
-    once, as JSON or as YAML. Integers of more than 64 bits are refused wherever they stand, which JSON Schema has no word
-    for where anything may stand: test_values.py sends them. Sparse answers differ from the schema by design:
+    once, as JSON or as YAML. Integers of more than 64 bits are refused wherever they stand, which JSON Schema cannot
+    say of where anything may stand: test_values.py sends them. Sparse answers differ from the schema by design:
     test_conventions.py compares them with whole ones.
     """
     if case.meta is not None and case.meta.generation.mode.is_negative:
@@ -26,15 +26,17 @@ def before_call(context: Any, case: Any, *_: Any) -> None:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
     if isinstance(case.body, dict) and case.body.get("definition") is not None:
         case.body.pop("definition_yaml", None)
-    case.body = _of_64_bits(case.body)
+    if isinstance(case.body, dict | list):
+        _shorten_integers(case.body)
 
 
-def _of_64_bits(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _of_64_bits(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_of_64_bits(inner) for inner in value]
-    return value % 2**63 if isinstance(value, int) and not -(2**63) <= value < 2**64 else value
+def _shorten_integers(value: dict[str, Any] | list[Any]) -> None:
+    """Give integers 64 bits where they are: another body would be a case of another kind."""
+    for place, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, dict | list):
+            _shorten_integers(inner)
+        elif isinstance(inner, int) and not -(2**63) <= inner < 2**64:
+            value[place] = inner % 2**63  # type: ignore[index]
 
 
 @schemathesis.hook

@@ -73,7 +73,7 @@ def test_numbers_that_are_kept(eve: Person) -> None:
         ("/schedules", ["cron_expression", "workflow_id"], ["name"]),
     ],
 )
-@pytest.mark.parametrize("blank", [" ", "\n\t ", "\u00a0\u2003"])
+@pytest.mark.parametrize("blank", [" ", "\n\t ", "\x1c\x85\u00a0\u2003\ufeff"])
 def test_blank_names(eve: Person, path: str, required: list[str], names: list[str], blank: str) -> None:
     values: dict[str, Any] = {"service_type": "rest", "name": "Name", "definition": GREETING, "template_data": {}}
     values |= {
