@@ -112,7 +112,7 @@ class PageQuery:
         :raises KeyError: the sort key is not on the list.
         """
         shape = "any" if self.permission is None else "known" if tenant_known else "each"
-        key = (sort_key, descending, continued, shape, bounded)
+        key = (sort_key, descending, continued, shape, bounded and bool(self.sized))
         if key not in self._variants:
             if sort_key not in self.sort_keys:
                 raise KeyError(sort_key)

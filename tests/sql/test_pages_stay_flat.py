@@ -26,9 +26,11 @@ def _fill(database: Database, rows: int) -> None:
             admin.execute(statement.encode(), {"rows": rows})
 
 
-def _statement(each: List, team: str | None, after: list[str] | None) -> tuple[Query, dict[str, Any]]:
+def _statement(
+    each: List, team: str | None, after: list[str] | None, *, bounded: bool = False
+) -> tuple[Query, dict[str, Any]]:
     query = load(each.table).list.variant(
-        each.key, descending=True, continued=after is not None, tenant_known=team is not None
+        each.key, descending=True, continued=after is not None, tenant_known=team is not None, bounded=bounded
     )
     moment, tie = after or (None, None)
     places = {"after": moment, "after_tie": tie, "after_id": tie}
@@ -38,7 +40,9 @@ def _statement(each: List, team: str | None, after: list[str] | None) -> tuple[Q
 def _blocks(connection: Connection, each: List, team: str | None, depth: int) -> int:
     after = None
     if depth > 1:
-        query, values = _statement(each, team, None)
+        query, values = _statement(
+            each, team, None, bounded=True
+        )  # more rows than a page has, which the quick one refuses
         values["limit"] = depth - 1
         rows = _run(connection, query.text, query, values)
         assert len(rows) == depth - 1
