@@ -32,9 +32,9 @@ CROSS JOIN LATERAL (
 ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 
 -- name: watch
--- Always true. A row with a column of more than its share of 128 kB, as it is stored, makes the page one to be counted: of
--- less than that no page comes to more than some megabytes, however well it was compressed.
-AND CASE WHEN greatest({size}) * %(limit)s > 131072 THEN refuse_large_page() ELSE true END
+-- Always true. A row with a column of more than its share of 512 kB, as it is stored, makes the page one to be counted: of
+-- less than that no page comes to more than some tens of megabytes, however well it was compressed.
+AND CASE WHEN greatest({size}) * %(limit)s > 524288 THEN refuse_large_page() ELSE true END
 
 -- name: size
 -- Bytes of a column as it is stored, without fetching or unpacking it.
