@@ -58,9 +58,11 @@ def run(program: Path, arguments: list[str], *, url: str = "", stop: threading.E
             preexec_fn=on_parent_death(signal.SIGTERM),
         )
         try:
-            while _runs(process):
+            is_running = True
+            while is_running:
                 if stop is not None and stop.is_set():
                     raise BackupError(f"{program.name} was stopped")
+                is_running = _runs(process)
         finally:
             process.kill()
             process.wait()
