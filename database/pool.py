@@ -13,7 +13,10 @@ from config import Settings
 from database.connection import PooledConnection
 from database.powers import refuse_powerful
 from database.rows import adapters
+from database.turns import Turns
 from errors import Unavailable
+
+_NONE_FREE = "No database connection was free in time."
 
 
 class _Adaptation:
@@ -37,13 +40,8 @@ class Pool:
         self._prepares = settings.prepare_statements
         self._timeout = settings.pool_timeout
         self._size = settings.pool_max_size
-        self._waiting = 0
-        self._waits = 0
         self.generation = 0  # of prepared statements: see outdated()
-        # who takes one of these may take a connection, or gets one
-        self._turns: queue.SimpleQueue[PooledConnection | None] = queue.SimpleQueue()
-        for _ in range(settings.pool_max_size):
-            self._turns.put(None)
+        self._turns: Turns[PooledConnection] = Turns(settings.pool_max_size)
         self._pool = psycopg_pool.ConnectionPool(
             url,
             connection_class=PooledConnection,
@@ -89,42 +87,49 @@ class Pool:
         :raises errors.Unavailable: none was free in time, or the database does not answer.
         """
         deadline = time.monotonic() + self._timeout
-        while _is_cut(connection := self._next(deadline)):
-            self.give_back(connection)
-        return connection
-
-    def _next(self, deadline: float) -> PooledConnection:
-        self._waiting += 1
-        if self._turns.empty():
-            self._waits += 1
+        turn = self._turns.ask()
+        handed_on = None if turn is None else self._await(turn)
+        if handed_on is not None:
+            return handed_on  # just used, so sound
         try:
-            connection = self._turns.get(timeout=max(deadline - time.monotonic(), 0))
-        except queue.Empty:
-            raise Unavailable("No database connection was free in time.") from None
-        finally:
-            self._waiting -= 1
-        if connection is not None:
+            while _is_cut(connection := self._pool.getconn(max(deadline - time.monotonic(), 0))):
+                self._replace(connection)
             return connection
-        try:
-            return self._pool.getconn(max(deadline - time.monotonic(), 0))
         except BaseException as error:
-            self._turns.put(None)
+            self._turns.end()
             if isinstance(error, psycopg_pool.PoolTimeout):
-                raise Unavailable("No database connection was free in time.") from error
+                raise Unavailable(_NONE_FREE) from error
             if isinstance(error, psycopg_pool.PoolClosed):  # a request that comes while the process ends
                 raise Unavailable("This process is not connected: it is starting or stopping.") from error
             raise
 
+    def _await(self, turn: queue.SimpleQueue[PooledConnection | None]) -> PooledConnection | None:
+        try:
+            return turn.get(timeout=self._timeout)
+        except BaseException as error:
+            if not self._turns.withdraw(turn):
+                connection = turn.get()
+                if connection is None:
+                    self._turns.end()
+                else:
+                    self.give_back(connection)
+            if isinstance(error, queue.Empty):
+                raise Unavailable(_NONE_FREE) from None
+            raise
+
     def give_back(self, connection: PooledConnection) -> None:
         """Return a connection; a broken one is replaced, and its idle siblings are looked after."""
-        broken = connection.closed
-        if self._waiting and not broken:
-            self._turns.put(connection)
+        if connection.closed:
+            self._replace(connection)
+        elif self._turns.hand_on(connection):
             return
+        else:
+            self._pool.putconn(connection)
+        self._turns.end()
+
+    def _replace(self, connection: PooledConnection) -> None:
         self._pool.putconn(connection)
-        self._turns.put(None)
-        if broken:
-            self._pool.check()
+        self._pool.check()
 
     def outdated(self, connection: PooledConnection) -> None:
         """Have every connection prepare its statements anew before its next transaction: the schema has changed."""
@@ -133,8 +138,9 @@ class Pool:
 
     def statistics(self) -> dict[str, int]:
         """Counters of `psycopg_pool`, and `in_use`, `waits` and `requests_waiting`, for `/metrics`."""
-        in_use = max(0, self._size - self._turns.qsize())
-        return {**self._pool.get_stats(), "in_use": in_use, "waits": self._waits, "requests_waiting": self._waiting}
+        turns = self._turns
+        own = {"in_use": self._size - turns.free, "waits": turns.waits, "requests_waiting": turns.waiting}
+        return {**self._pool.get_stats(), **own}
 
 
 def _is_cut(connection: PooledConnection) -> bool:
