@@ -168,12 +168,15 @@ def capabilities() -> fields.List[str]:
     )
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def no_nul(value: str) -> None:
     """Refuse NUL and lone surrogates.
 
     :raises marshmallow.ValidationError: there is one.
     """
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _UNSTORABLE.search(value):
         raise ValidationError("Holds a character that cannot be stored.")
 
 
