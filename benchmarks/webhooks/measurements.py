@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,15 +30,19 @@ def run(rounds: int, seconds: float) -> None:
     with benchmark_server() as server, loaded_database(server, teams=KEYS, integrations_per_team=20) as database:
         hooks = Hooks(database.admin_url, database.settings.encryption_keys[0])
         try:
-            throughput(database, hooks, rounds, seconds)
+            for workers in sorted({1, os.cpu_count() or 1}):
+                throughput(database, hooks, rounds, seconds, workers)
             delay(database, hooks)
             fairness(database, hooks)
         finally:
             hooks.close()
 
 
-def throughput(database: BenchmarkDatabase, hooks: Hooks, rounds: int, seconds: float) -> None:
-    """Deliveries of 1 kB to a local endpoint by what the bare loop posts to it, in turn."""
+def throughput(database: BenchmarkDatabase, hooks: Hooks, rounds: int, seconds: float, workers: int) -> None:
+    """Deliveries of 1 kB to a local endpoint by what the bare loop posts to it, in turn.
+
+    :param workers: processes that deliver; the bare loop is one.
+    """
     port, log = processes.free_port(), _log()
     ratios = []
     with processes.receiver(port, log) as receiver:
@@ -49,30 +54,33 @@ def throughput(database: BenchmarkDatabase, hooks: Hooks, rounds: int, seconds: 
             for each in webhooks:
                 hooks.deliver(each, int(bare * (seconds + 2) / len(webhooks)), payload=_payload())
             database.settle()
-            with _worker(database, log) as worker:
+            with ExitStack() as stack:
+                delivering = [stack.enter_context(_worker(database, log)) for _ in range(workers)]
+                watched = ([each.pid for each in delivering], [database.process()], [receiver.pid])
                 before = _count(port)
-                _until(lambda before=before: _count(port) > before + 1000)  # type: ignore[misc]
-                spent = [processor_time.of_tree(each) for each in (worker.pid, database.process(), receiver.pid)]
+                _until(lambda before=before: _count(port) > before + 1000 * workers)  # type: ignore[misc]
+                spent = [sum(map(processor_time.of_tree, pids)) for pids in watched]
                 began, first = time.perf_counter(), _count(port)
                 time.sleep(seconds)
                 number_delivered = _count(port) - first
                 delivered = number_delivered / (time.perf_counter() - began)
                 costs = [
-                    1e6 * (processor_time.of_tree(each) - before) / number_delivered
-                    for each, before in zip((worker.pid, database.process(), receiver.pid), spent, strict=True)
+                    1e6 * (sum(map(processor_time.of_tree, pids)) - before) / number_delivered
+                    for pids, before in zip(watched, spent, strict=True)
                 ]
-                worker.stop()
+                for worker in delivering:
+                    worker.stop()
             hooks.run("DELETE FROM webhook_deliveries")
             hooks.run("VACUUM webhook_deliveries, webhook_delivery_leases")
             ratios.append(delivered / bare)
             print(
                 f"  {number + 1}/{rounds} bare {bare:7.0f}/s ({bare_time:.0f} µs)  delivered {delivered:7.0f}/s"
-                f" (worker {costs[0]:.0f} µs, PostgreSQL {costs[1]:.0f}, receiver {costs[2]:.0f})"
+                f" (workers {costs[0]:.0f} µs, PostgreSQL {costs[1]:.0f}, receiver {costs[2]:.0f})"
                 f"  load {os.getloadavg()[0]:.1f}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
     print(
-        f"deliveries by the bare loop's: {statistics.median(ratios):.2f}"
+        f"deliveries of {workers} worker(s) by the bare loop's: {statistics.median(ratios):.2f}"
         f" ({min(ratios):.2f} to {max(ratios):.2f}), wanted 0.50"
     )
 
