@@ -34,7 +34,7 @@ ORDER BY page.{key} {direction}, page.{tie} {direction} LIMIT %(limit)s
 -- name: watch
 -- Always true. A row with a column of more than its share of 512 kB, as it is stored, makes the page one to be counted: of
 -- less than that no page comes to more than some tens of megabytes, however well it was compressed.
-AND CASE WHEN greatest({size}) * %(limit)s > 524288 THEN refuse_large_page() ELSE true END
+AND CASE WHEN greatest({size})::bigint * %(limit)s > 524288 THEN refuse_large_page() ELSE true END
 
 -- name: size
 -- Bytes of a column as it is stored, without fetching or unpacking it.
