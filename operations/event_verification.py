@@ -61,7 +61,7 @@ def verify_events(url: str) -> Verification:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         parts = templates(STATEMENTS)
-        events = _every_event([row["name"] for row in connection.execute(parts["archived"])])
+        events = _every_event([row["name"] for row in connection.execute(parts["archived"])], parts["month"])
         counts = {row["aggregate"]: row for row in connection.execute(parts["counts"].format(events=events))}
         for row in counts.values():
             found.aggregates += row["aggregates"]
@@ -75,25 +75,22 @@ def verify_events(url: str) -> Verification:
     return found
 
 
-def _every_event(archived: list[str]) -> sql.Composed:
+def _every_event(archived: list[str], month_of: sql.SQL) -> sql.Composed:
     months = [sql.Identifier("events"), *(sql.Identifier("archive", name) for name in archived)]
-    selects = [
-        sql.SQL("SELECT aggregate_type, aggregate_id, version, event_data FROM {}").format(month) for month in months
-    ]
+    selects = [month_of.format(month=month) for month in months]
     return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(selects))
 
 
 def _faults(
     connection: psycopg.Connection[dict[str, Any]], table: dict[str, Any], events: sql.Composed
 ) -> Iterator[Fault]:
-    # of what is kept for a time only, whatever is older than all the rest may have gone
+    parts, rows = templates(STATEMENTS), sql.Identifier(table["name"])
     expired: sql.Composable = sql.SQL("false")
     if table["time_column"] is not None:
-        expired = sql.SQL("(expected ->> {})::timestamptz < coalesce((SELECT min({}) FROM {}), 'infinity')").format(
-            table["time_column"], sql.Identifier(table["time_column"]), sql.Identifier(table["name"])
-        )
-    statement = templates(STATEMENTS)["faults"].format(
-        rows=sql.Identifier(table["name"]),
+        time_column = sql.Identifier(table["time_column"])
+        expired = parts["expired"].format(time_name=table["time_column"], time_column=time_column, rows=rows)
+    statement = parts["faults"].format(
+        rows=rows,
         events=events,
         # a column that came later is not in the events of before: expressions out of the catalogue
         defaults=sql.SQL("jsonb_build_object({})").format(sql.SQL(", ".join(table["defaults"]))),

@@ -24,6 +24,14 @@ ORDER BY 1
 SELECT relname::text AS name FROM pg_class
 WHERE relnamespace = 'archive'::regnamespace AND relkind = 'r' AND relname LIKE 'events\_y%' ORDER BY 1
 
+-- name: month
+-- What the events of one table are folded from.
+SELECT aggregate_type, aggregate_id, version, event_data FROM {month}
+
+-- name: expired
+-- Of what is kept for a time only, whatever is older than all the rest may have gone.
+(expected ->> {time_name})::timestamptz < coalesce((SELECT min({time_column}) FROM {rows}), 'infinity')
+
 -- name: counts
 -- How many there are of each kind.
 SELECT aggregate_type AS aggregate, count(DISTINCT aggregate_id) AS aggregates, count(*) AS events
