@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields
 
-from schemas.fields import choice, described, identifier, json_object, moment, text, version
+from schemas.fields import choice, described, identifier, ip_address, json_object, moment, text, version
 from schemas.lists import export_of, filters
 
 OUTCOMES = ("allowed", "refused")
@@ -39,7 +39,7 @@ AuditLogFilters = filters(
     resource_type=text("Only what was done to this kind of thing.", "integration", most=100),
     resource_id=text("Only what was done to this thing.", "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"),
     outcome=choice("Only what was allowed, or only what was refused.", OUTCOMES),
-    ip_address=fields.IP(metadata=described("Only what came from this address.", "203.0.113.7")),
+    ip_address=ip_address("Only what came from this address."),
     created_after=moment("Only those at or after this moment."),
     created_before=moment("Only those before this moment."),
 )

@@ -139,6 +139,22 @@ def moment(description: str, *, example: str = EXAMPLE_TIME, **options: Any) -> 
     return Moment(format="iso", metadata=described(description, example), **options)
 
 
+class _Address(fields.IP):
+    """An IPv4 or IPv6 address; PostgreSQL's `inet` knows no zones (RFC 4007)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> Any:
+        read = super()._deserialize(value, attr, data, **options)
+        if getattr(read, "scope_id", None) is not None:
+            raise self.make_error("invalid_ip")
+        return read
+
+
+def ip_address(description: str, example: str = "203.0.113.7", **options: Any) -> fields.IP:
+    """An IPv4 or IPv6 address."""
+    metadata = described(description, example, anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])
+    return _Address(metadata=metadata, **options)
+
+
 def version(description: str = "Version of the row: the number in its ETag.") -> fields.Integer:
     """A row version."""
     return fields.Integer(dump_only=True, metadata=described(description, 3))

@@ -56,8 +56,9 @@ def test_filters(ann: Person) -> None:
     allowed = ann.get("/audit-logs?outcome=allowed&limit=200").json["items"]
     everything = ann.get("/audit-logs?ip_address=127.0.0.1&limit=200").json["items"]
     assert len(everything) == len(allowed) + 1
-    assert ann.get("/audit-logs?ip_address=192.0.2.1").json["items"] == []
-    for wrong in ("outcome=maybe", "ip_address=here", "ip_address=127.0.0.1/8"):
+    for nobodys in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"):
+        assert ann.get(f"/audit-logs?ip_address={nobodys}").json["items"] == []
+    for wrong in ("outcome=maybe", "ip_address=here", "ip_address=127.0.0.1/8", "ip_address=fe80::1%25eth0"):
         assert ann.get(f"/audit-logs?{wrong}").code == "invalid", wrong
 
 
