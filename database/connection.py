@@ -7,11 +7,15 @@ transaction sends at a time is one pipeline, ended by one Sync:
 * :func:`statement` is a transaction of exactly one statement and needs no BEGIN: the pipeline up to its Sync is
   one implicit transaction, so rate limit, authentication, context, statement and commit are one round trip.
 * :func:`transaction` holds several statements: the context travels with the first one.
+
+Behind the Sync that commits goes `send_announcements()` with a Sync of its own, unless the caller only reads
+(`docs/decisions/0065-announcements.md`).
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +35,8 @@ from database.queries import Query
 from database.rows import Row
 from database.translation import translate
 from errors import LargePage, NotFound, PlansOutdated
+
+logger = logging.getLogger("ccb.database")
 
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK)
 _ATTEMPTS = 4  # at a transaction's first statement, while migrations outdate its plans
@@ -124,7 +130,8 @@ class Connection:
         self._identity.connection = None
         try:
             if self._pgconn.transaction_status != TransactionStatus.IDLE and self._psycopg.closed is False:
-                ended = self._checked([(CONTEXT.rollback, {})] if kind else [*self._ahead, (CONTEXT.commit, {})])
+                steps = [(CONTEXT.rollback, {})] if kind else [*self._ahead, (CONTEXT.commit, {})]
+                ended = self._checked(steps, commits=kind is None)
                 if kind is None and ended[-1].command_status == b"ROLLBACK":
                     raise RuntimeError("a failure inside the transaction was caught without a savepoint()")
         finally:
@@ -194,7 +201,7 @@ class Connection:
         for _ in range(_ATTEMPTS):
             before = [] if self._started else self._identity.steps_before(explicit=not self._single)
             steps = [*before, *self._ahead, (query, values)]
-            results = self._exchange(steps)
+            results = self._exchange(steps, commits=self._single)
             for (step, _), result in zip(before, results, strict=False):
                 if step.kind in ("one", "maybe") and result.ntuples == 1:
                     self._identity.learn(step, self._rows(step, result)[0])
@@ -215,8 +222,8 @@ class Connection:
                 del fault  # or it holds itself, by this frame, and with it all that its callers read afterwards
         return results[-1]
 
-    def _checked(self, steps: list[Step]) -> list[PGresult]:
-        results = self._exchange(steps)
+    def _checked(self, steps: list[Step], *, commits: bool = False) -> list[PGresult]:
+        results = self._exchange(steps, commits=commits)
         if fault := self._fault(steps, results):
             raise fault
         return results
@@ -239,9 +246,10 @@ class Connection:
         transformer.set_pgresult(None, set_loaders=False)  # or each statement of each connection keeps its last answer
         return rows
 
-    def _exchange(self, steps: list[Step]) -> list[PGresult]:
+    def _exchange(self, steps: list[Step], *, commits: bool = False) -> list[PGresult]:
         """Send statements in one pipeline; gives what each of them answered, failures among it.
 
+        :param commits: whether a transaction ends with them: then what it announced is sent.
         :raises errors.DomainError: the connection broke, or a value cannot be sent.
         """
         pgconn, prepared, transformer = self._pgconn, self._psycopg.prepared, self._psycopg.transformer
@@ -273,8 +281,14 @@ class Connection:
                     pgconn.send_query_prepared(query.statement, texts)
                 expected.append(None)
             pgconn.pipeline_sync()
+            announces = commits and self._psycopg.prepares and not self._identity.reads_only
+            if announces:  # the server has it even if this process ends now
+                self._send_announcements()
             results = self._read(len(expected))
-            pgconn.exit_pipeline_mode()
+            if announces:
+                self._note_announcements()
+            if not self._psycopg.closed:
+                pgconn.exit_pipeline_mode()
         except psycopg.Error as error:
             self._psycopg.close()  # nothing more can be read from it
             raise translate(error, steps[-1][0]) from error
@@ -292,6 +306,28 @@ class Connection:
             elif result.status == ExecStatus.FATAL_ERROR:
                 failed = result  # what it was prepared for is answered by its fault
         return answers
+
+    def _send_announcements(self) -> None:
+        query = CONTEXT.send_announcements
+        if query.statement not in self._psycopg.prepared:
+            self._pgconn.send_prepare(query.statement, query.text.encode())
+        self._pgconn.send_query_prepared(query.statement, None)
+        self._pgconn.pipeline_sync()
+
+    def _note_announcements(self) -> None:
+        """Whatever becomes of them, what they are about is committed; who is not told finds it by looking."""
+        query, prepared = CONTEXT.send_announcements, self._psycopg.prepared
+        try:
+            results = self._read(1 if query.statement in prepared else 2)
+        except psycopg.Error as error:
+            self._psycopg.close()
+            fault = str(error)
+        else:
+            if results[-1].status in _DONE:
+                prepared.add(query.statement)
+                return
+            fault = results[0].error_message.decode("utf-8", "replace")
+        logger.warning("changes were not announced: %s", " ".join(fault.split()))
 
     @staticmethod
     def _fault(steps: list[Step], results: list[PGresult]) -> Exception | None:

@@ -23,6 +23,7 @@ class Identity:
     `organization_id`, `api_key_id`, `session_id`, and `budget`, what is left of the hourly rate.
 
     :param pool: where its transactions take their connection from.
+    :param reads_only: whether its transactions change nothing that anybody is told of.
     """
 
     counter: ClassVar[Query | None] = None
@@ -30,8 +31,8 @@ class Identity:
     becomes_user: ClassVar[bool] = True
 
     __slots__ = (
-        "api_key_id", "budget", "connection", "credential", "ip_address", "organization_id", "pool", "request_id",
-        "requests_an_hour", "session_id", "user_agent", "user_id",
+        "api_key_id", "budget", "connection", "credential", "ip_address", "organization_id", "pool", "reads_only",
+        "request_id", "requests_an_hour", "session_id", "user_agent", "user_id",
     )  # fmt: skip
 
     def __init__(
@@ -43,8 +44,10 @@ class Identity:
         ip_address: str | None = None,
         user_agent: str | None = None,
         requests_an_hour: int = 0,
+        reads_only: bool = False,
     ) -> None:
         self.pool = pool
+        self.reads_only = reads_only
         self.credential = credential
         self.request_id = request_id
         self.ip_address = ip_address

@@ -11,6 +11,7 @@ from psycopg.adapt import Transformer
 
 from config import Settings
 from database.connection import PooledConnection
+from database.identity import CONTEXT
 from database.powers import refuse_powerful
 from database.rows import adapters
 from database.turns import Turns
@@ -71,6 +72,8 @@ class Pool:
         connection.transformer = Transformer(connection)
         connection.prepares = self._prepares
         connection.generation = self.generation
+        if self._prepares:  # otherwise the session may be another client's by the time that it is to send them
+            connection.execute(CONTEXT.keep_announcements.text)
         connection.pgconn.nonblocking = 1
 
     def open(self) -> None:

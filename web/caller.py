@@ -152,4 +152,5 @@ def _identity(
         ip_address=_network_address(asked.remote_addr or ""),
         user_agent=asked.environ.get("HTTP_USER_AGENT", "")[:1000],
         requests_an_hour=requests_an_hour or application["settings"].session_rate_limit,
+        reads_only=asked.environ["REQUEST_METHOD"] in ("GET", "HEAD"),
     )

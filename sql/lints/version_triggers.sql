@@ -15,7 +15,11 @@ CROSS JOIN LATERAL (VALUES
     ('no trigger of update_timestamp() before each row''s UPDATE', NOT EXISTS (
         SELECT FROM pg_trigger
         WHERE tgrelid = relation.oid AND tgfoid = 'update_timestamp'::regproc AND tgenabled = 'O'
-          AND tgtype & 19 = 19 AND (tgqual IS NULL OR relation.relname IN (SELECT name FROM conditions)) AND cardinality(tgattr::smallint[]) = 0)),
+          AND tgtype & 19 = 19 AND (tgqual IS NULL OR relation.relname IN (SELECT name FROM conditions))
+          AND (cardinality(tgattr::smallint[]) = 0 OR NOT EXISTS ( -- of all columns, or of all but bookkeeping
+              SELECT FROM pg_attribute
+              WHERE attrelid = relation.oid AND attnum > 0 AND NOT attisdropped
+                AND attnum <> ALL (tgattr::smallint[]) AND attname <> ALL (bookkeeping_columns(relation.relname)))))),
     ('no integer row version', NOT EXISTS (
         SELECT FROM pg_attribute
         WHERE attrelid = relation.oid AND attname IN ('version', 'version_number') AND atttypid = 'integer'::regtype

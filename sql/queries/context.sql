@@ -28,6 +28,14 @@ RELEASE SAVEPOINT part
 -- After a migration: what was prepared may return other columns by now.
 DEALLOCATE ALL
 
+-- name: keep_announcements :exec
+-- Once a connection: what its transactions announce waits for send_announcements.
+SELECT set_config('app.announcements', E'\n', false)
+
+-- name: send_announcements :exec
+-- Behind a transaction, in one of its own.
+SELECT send_announcements()
+
 -- name: become_user :exec
 -- The role is a statement of its own because a SECURITY DEFINER function may not set it.
 SELECT set_config('role', 'authenticated_users', true)

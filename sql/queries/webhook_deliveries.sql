@@ -39,7 +39,7 @@ WITH queued AS (
         delivery_attempts, response_status, delivered_at, created_at, updated_at, version
 )
 SELECT queued.* FROM queued
-CROSS JOIN LATERAL pg_notify('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
+CROSS JOIN LATERAL announce('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
 
 -- name: redeliver :maybe webhook_deliveries:update
 -- Now, and with a whole retry schedule before it, if its webhook is on.
@@ -50,7 +50,7 @@ WITH queued AS (
     RETURNING *
 )
 SELECT queued.* FROM queued
-CROSS JOIN LATERAL pg_notify('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
+CROSS JOIN LATERAL announce('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
 
 -- name: recover :one webhook_deliveries:update
 -- What was given up or held, oldest first, up to a number that one statement settles well within its time.
@@ -69,5 +69,5 @@ WITH chosen AS (
 )
 SELECT (SELECT count(*) FROM queued) AS recovered, (SELECT count(*) FROM chosen) = %(most)s AS has_more,
     %(organization_id)s = ANY (ARRAY(SELECT permitted_organizations('webhook_deliveries:update'))) AS is_permitted
-FROM pg_notify('webhook_deliveries',
+FROM announce('webhook_deliveries',
     json_build_object('organization', %(organization_id)s::uuid, 'webhook', %(webhook_id)s::uuid)::text)

@@ -145,8 +145,10 @@ def test_first_writers_side_by_side_begin_one_clock(database: Database) -> None:
     """As right after a restore: the row is not there, and two transactions write their first event."""
     place = Place(database.admin_url, database.settings())
     people = [place.register() for _ in range(2)]
+    place.pool.close()  # a restore ends every session
     with psycopg.connect(database.admin_url, autocommit=True) as admin:
         admin.execute("UPDATE event_clocks SET relation = 0")
+    place = Place(database.admin_url, database.settings())
     with transaction(ActingFor(place.pool, people[0])) as connection:
         Integrations(connection).create(name="first", service_type="rest")
         second = threading.Thread(target=place.write, args=[people[1], "second"])

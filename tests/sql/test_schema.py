@@ -47,6 +47,8 @@ BY_ADMINISTRATOR = {
     "plans.recount_usage",
 }
 BY_SERVICE = {
+    "context.keep_announcements",
+    "context.send_announcements",
     "context.become_user",
     "context.count_api_key_request",
     "context.count_session_request",

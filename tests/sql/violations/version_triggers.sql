@@ -11,3 +11,5 @@ GRANT UPDATE ON schedule_runs TO authenticated_users;
 -- violation: careless
 CREATE TABLE careless (id integer, version text NOT NULL, updated_at timestamptz NOT NULL);
 CREATE TRIGGER trigger_careless_updated_at BEFORE UPDATE ON careless FOR EACH ROW EXECUTE FUNCTION update_timestamp();
+-- violation: organizations
+ALTER TABLE organizations ADD COLUMN motto text;
