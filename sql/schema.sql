@@ -2230,15 +2230,29 @@ AS $function$
 DECLARE
     moment timestamptz;
     due record;
+    tenants uuid[];
     locked uuid[];
+    strays uuid[];
 BEGIN
-    SELECT * INTO due FROM due_webhooks(after_organization, batch, at_once, at_once_of_organization);
-    -- A webhook that somebody else is claiming from, or changing, is left to them. This lock is what makes counting exact.
-    SELECT array_agg(hook.id ORDER BY hook.place) INTO locked FROM (
-        SELECT webhooks.id, wanted.place FROM unnest(due.hooks) WITH ORDINALITY AS wanted (id, place)
-        JOIN webhooks ON webhooks.id = wanted.id AND webhooks.is_active AND webhooks.deleted_at IS NULL
+    -- no more than PostgreSQL has room for locks of, whatever the batch
+    SELECT * INTO due FROM due_webhooks(after_organization, least(batch, 256), at_once, at_once_of_organization);
+    -- An organization that somebody else is claiming from is left to them, as is a webhook that they are claiming from, or
+    -- changing. These locks, taken before anything is counted, are what makes counting exact.
+    tenants := ARRAY(
+        SELECT tenant.id FROM (
+            SELECT DISTINCT webhooks.organization_id AS id FROM webhooks WHERE webhooks.id = ANY (due.hooks)
+        ) AS tenant
+        WHERE pg_try_advisory_xact_lock(hashtextextended('webhook deliveries of ' || tenant.id, 0)));
+    SELECT array_agg(hook.id ORDER BY hook.place) FILTER (WHERE hook.is_on), array_agg(hook.id) FILTER (WHERE NOT hook.is_on)
+    INTO locked, strays FROM (
+        SELECT webhooks.id, wanted.place, webhooks.is_active AND webhooks.deleted_at IS NULL AS is_on
+        FROM unnest(due.hooks) WITH ORDINALITY AS wanted (id, place)
+        JOIN webhooks ON webhooks.id = wanted.id AND webhooks.organization_id = ANY (tenants)
         FOR NO KEY UPDATE OF webhooks SKIP LOCKED
     ) AS hook;
+    IF strays IS NOT NULL THEN
+        PERFORM settle_deliveries(webhooks) FROM webhooks WHERE webhooks.id = ANY (strays);
+    END IF;
     IF locked IS NOT NULL THEN
         moment := clock_timestamp();
         RETURN QUERY
@@ -2589,8 +2603,8 @@ BEGIN
     taken AS (
         UPDATE webhook_deliveries AS delivery SET
             status = CASE
-                WHEN delivery.status NOT IN ('pending', 'held') THEN delivery.status
                 WHEN held.outcome = 'delivered' THEN 'delivered'
+                WHEN delivery.status NOT IN ('pending', 'held') THEN delivery.status
                 WHEN NOT held.is_active THEN 'held'
                 WHEN delivery.attempt <> held.attempt_before THEN delivery.status
                 ELSE held.outcome END,
@@ -4485,6 +4499,13 @@ BEGIN
             delay := (SELECT (webhook_retry_seconds(settings))[1] FROM organizations WHERE id = NEW.organization_id);
         END IF;
         CONTINUE WHEN hook.filter IS NOT NULL AND NOT webhook_filter_matches(hook.filter, body);
+        IF NOT hook.is_active AND NEW.aggregate_type <> 'webhook' THEN
+            IF pg_try_advisory_xact_lock_shared(hashtextextended('webhooks switched on of ' || NEW.organization_id, 0)) THEN
+                hook.is_active := (SELECT webhooks.is_active FROM webhooks WHERE webhooks.id = hook.id);
+            ELSE
+                hook.is_active := true; -- if it was not this one, a claim settles it
+            END IF;
+        END IF;
         INSERT INTO webhook_deliveries
             (organization_id, webhook_id, event_type, payload, event_id, event_position, status, run_after, delivery_attempts)
         VALUES (NEW.organization_id, hook.id, NEW.event_type,
@@ -5620,6 +5641,33 @@ GRANT EXECUTE ON FUNCTION set_user_active(text,boolean) TO ccb_owner;
 ALTER FUNCTION set_user_active(text,boolean) OWNER TO ccb_definer;
 COMMENT ON FUNCTION set_user_active(text,boolean) IS 'Called from the command line. Sessions end, API keys rest until the account is active again; memberships stay.';
 
+CREATE OR REPLACE FUNCTION public.settle_deliveries(hook webhooks)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+BEGIN
+    IF hook.deleted_at IS NOT NULL THEN
+        UPDATE webhook_deliveries AS delivery SET status = 'cancelled'
+        FROM (
+            SELECT id, created_at FROM webhook_deliveries
+            WHERE organization_id = hook.organization_id AND webhook_id = hook.id AND status = 'held'
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS held
+        WHERE delivery.id = held.id AND delivery.created_at = held.created_at;
+    END IF;
+    UPDATE webhook_deliveries AS delivery SET status = CASE WHEN hook.deleted_at IS NULL THEN 'held' ELSE 'cancelled' END
+    FROM (
+        SELECT id, created_at FROM webhook_deliveries
+        WHERE organization_id = hook.organization_id AND webhook_id = hook.id AND status = 'pending'
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE delivery.id = waiting.id AND delivery.created_at = waiting.created_at;
+END
+$function$;
+ALTER FUNCTION settle_deliveries(webhooks) OWNER TO ccb_definer;
+
 CREATE OR REPLACE FUNCTION public.settle_mail(message_id uuid, lease_token uuid, status text, error_message text, pause_seconds integer)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -5647,22 +5695,7 @@ CREATE OR REPLACE FUNCTION public.settle_webhook_deliveries()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    IF NEW.deleted_at IS NOT NULL THEN
-        UPDATE webhook_deliveries AS delivery SET status = 'cancelled'
-        FROM (
-            SELECT id, created_at FROM webhook_deliveries
-            WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'held'
-            FOR NO KEY UPDATE SKIP LOCKED
-        ) AS held
-        WHERE delivery.id = held.id AND delivery.created_at = held.created_at;
-    END IF;
-    UPDATE webhook_deliveries AS delivery SET status = CASE WHEN NEW.deleted_at IS NULL THEN 'held' ELSE 'cancelled' END
-    FROM (
-        SELECT id, created_at FROM webhook_deliveries
-        WHERE organization_id = NEW.organization_id AND webhook_id = NEW.id AND status = 'pending'
-        FOR NO KEY UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE delivery.id = waiting.id AND delivery.created_at = waiting.created_at;
+    PERFORM settle_deliveries(NEW);
     RETURN NULL;
 END
 $function$;
@@ -5972,6 +6005,7 @@ CREATE OR REPLACE FUNCTION public.webhook_change()
 AS $function$
 BEGIN
     IF NEW.is_active AND NOT OLD.is_active THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('webhooks switched on of ' || NEW.organization_id, 0));
         NEW.disabled_at := NULL;
         NEW.disabled_reason := NULL;
         NEW.failing_since := NULL;
@@ -6015,8 +6049,8 @@ CREATE OR REPLACE FUNCTION public.webhook_has_room(webhook_id uuid, at_once inte
 AS $function$
 BEGIN
     RETURN coalesce((
-        SELECT webhook_room(webhooks, at_once, moment) > 0 FROM webhooks
-        WHERE webhooks.id = $1 AND webhooks.is_active AND webhooks.deleted_at IS NULL), false);
+        SELECT NOT webhooks.is_active OR webhooks.deleted_at IS NOT NULL OR webhook_room(webhooks, at_once, moment) > 0
+        FROM webhooks WHERE webhooks.id = $1), false);
 END
 $function$;
 ALTER FUNCTION webhook_has_room(uuid,integer,timestamp with time zone) OWNER TO ccb_definer;

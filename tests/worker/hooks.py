@@ -59,15 +59,15 @@ class Hooks:
         return str(row["id"])
 
     def webhook(self, organization: str, url: str, *, secret: str | None = None, **values: Any) -> str:
-        """A new webhook that hears of nothing by itself; gives the id."""
+        """A new webhook, which hears of nothing by itself unless `events` are given; gives the id."""
         [integration] = self.run(
             "INSERT INTO integrations (organization_id, author_id, name, service_type) VALUES (%s, %s, 'i', 'rest')"
             " RETURNING id", organization, self._user,
         )  # fmt: skip
-        columns = {"secret": self.encrypted(secret or new_secret()), **values}
+        columns = {"secret": self.encrypted(secret or new_secret()), "events": ["webhook.ping"], **values}
         [row] = self.run(
-            f"INSERT INTO webhooks (organization_id, integration_id, url, events, {', '.join(columns)})"
-            f" VALUES (%s, %s, %s, '{{webhook.ping}}'{', %s' * len(columns)}) RETURNING id",
+            f"INSERT INTO webhooks (organization_id, integration_id, url, {', '.join(columns)})"
+            f" VALUES (%s, %s, %s{', %s' * len(columns)}) RETURNING id",
             organization, integration["id"], url, *columns.values(),
         )  # fmt: skip
         return str(row["id"])

@@ -8,6 +8,7 @@ from threading import Lock
 
 import pytest
 
+from tests.conftest import Database
 from tests.worker.claiming import URL, Worker, ids
 from tests.worker.hooks import Hooks
 
@@ -105,6 +106,20 @@ def test_an_organization_has_a_limit(hooks: Hooks, worker: Worker) -> None:
     assert worker.claim(40, at_most=25) == []
     worker.report(claimed[:5])
     assert len(worker.claim(40, at_most=25)) == 5
+
+
+def test_an_organizations_limit_holds_for_workers_at_the_same_time(
+    hooks: Hooks, worker: Worker, module_database: Database
+) -> None:
+    organization, other = hooks.organization(), hooks.organization()
+    [first] = hooks.deliver(hooks.webhook(organization, f"{URL}1"))
+    with module_database.admin() as slow, slow.transaction():
+        [claimed] = slow.execute("SELECT * FROM claim_deliveries(10, 60, NULL, 10, 1)").fetchall()
+        hooks.deliver(hooks.webhook(organization, f"{URL}2"))
+        others = hooks.deliver(hooks.webhook(other, URL))
+        assert ids(worker.claim(at_most=1)) == others
+    assert str(claimed["id"]) == first
+    assert worker.claim(at_most=1) == []
 
 
 def test_whoever_has_no_room_hides_nobody(hooks: Hooks, worker: Worker) -> None:

@@ -7,11 +7,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.conftest import Database
 from tests.worker.claiming import URL, Worker, ids
 from tests.worker.hooks import Hooks
+
+QUEUE = (
+    "INSERT INTO webhook_deliveries (organization_id, webhook_id, event_type, payload, delivery_attempts)"
+    " SELECT organization_id, id, 'webhook.ping', '{}', 0 FROM webhooks WHERE id = %s"
+)
 
 
 def test_a_claim_gives_what_an_attempt_needs(hooks: Hooks, worker: Worker) -> None:
@@ -207,13 +213,62 @@ def test_reports_wait_for_nobody_who_changes_a_webhook(hooks: Hooks, worker: Wor
 
 @pytest.mark.parametrize(("change", "status"), [("is_active = false", "held"), ("deleted_at = now()", "cancelled")])
 def test_who_switches_off_waits_for_no_report(
-    hooks: Hooks, module_database: Database, change: str, status: str
+    hooks: Hooks, worker: Worker, module_database: Database, change: str, status: str
 ) -> None:
     webhook = hooks.webhook(hooks.organization(), URL)
     reported, _ = hooks.deliver(webhook, 2)
-    with module_database.admin() as report, report.transaction():
-        report.execute("UPDATE webhook_deliveries SET status = 'delivered' WHERE id = %s", [reported])
+    with module_database.admin() as other, other.transaction():
+        other.execute("UPDATE webhook_deliveries SET status = 'delivered' WHERE id = %s", [reported])
+        other.execute(QUEUE, [webhook])
         hooks.run("SET lock_timeout = '2s'")
         hooks.run(f"UPDATE webhooks SET {change} WHERE id = %s", webhook)
         hooks.run("RESET lock_timeout")
-    assert hooks.statuses(webhook) == {"delivered": 1, status: 1}
+    assert hooks.statuses(webhook) == {"delivered": 1, status: 1, "pending": 1}
+    assert worker.claim() == []
+    assert hooks.statuses(webhook) == {"delivered": 1, status: 2}, "what was queued meanwhile waits for nobody"
+
+
+def test_what_has_arrived_has_not_been_cancelled(hooks: Hooks, worker: Worker) -> None:
+    webhook = hooks.webhook(hooks.organization(), URL)
+    hooks.deliver(webhook, 2)
+    arrived, failed = worker.claim()
+    hooks.run("UPDATE webhooks SET deleted_at = now() WHERE id = %s", webhook)
+    worker.report([arrived])
+    worker.report([failed], "pending", 500)
+    assert [hooks.get(each.id)["status"] for each in (arrived, failed)] == ["delivered", "cancelled"]
+
+
+def test_an_event_while_a_webhook_is_switched_on_is_held_or_sent(
+    hooks: Hooks, worker: Worker, module_database: Database
+) -> None:
+    organization = hooks.organization()
+    webhook, other = (
+        hooks.webhook(
+            organization, f"{URL}{number}", is_active=False, events=["integration.updated", "webhook.updated"]
+        )
+        for number in "12"
+    )
+    rename = "UPDATE integrations SET name = %s WHERE id = (SELECT integration_id FROM webhooks WHERE id = %s)"
+    switch_on = "UPDATE webhooks SET is_active = true WHERE id = %s"
+    with module_database.admin() as writer:
+        with writer.transaction():
+            writer.execute(rename, ["held", webhook])
+            hooks.run("SET lock_timeout = '50ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                hooks.run(switch_on, webhook)
+        with writer.transaction():  # who changes a webhook may switch on others too
+            writer.execute("UPDATE webhooks SET rate_limit = 1 WHERE id = %s", [webhook])
+            hooks.run(switch_on, other)
+            hooks.run("UPDATE webhooks SET is_active = false WHERE id = %s", other)
+            hooks.run("RESET lock_timeout")
+        hooks.run("DELETE FROM webhook_deliveries WHERE event_type = 'webhook.updated'")
+        assert hooks.statuses(webhook) == {"held": 1}
+        hooks.run("BEGIN")
+        hooks.run(switch_on, webhook)
+        writer.execute(rename, ["sent", webhook])
+        writer.execute(rename, ["settled", other])
+        hooks.run("COMMIT")
+    [sent] = worker.claim()
+    assert sent.webhook_id == webhook
+    assert hooks.statuses(webhook) == {"held": 1, "pending": 1}
+    assert hooks.statuses(other) == {"held": 1}
