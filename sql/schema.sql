@@ -1371,7 +1371,7 @@ CREATE POLICY webhooks_update ON webhooks AS PERMISSIVE FOR UPDATE TO authentica
     WITH CHECK ( CASE WHEN (deleted_at IS NULL) THEN (organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:update'::text) AS permitted_organizations))) ELSE (organization_id = ANY (ARRAY( SELECT permitted_organizations('webhooks:delete'::text) AS permitted_organizations))) END);
 GRANT INSERT (events, filter, integration_id, is_active, is_ordered, max_concurrency, organization_id, rate_limit, secret, url), SELECT (created_at, deleted_at, disabled_at, disabled_reason, events, failing_since, failure_count, filter, id, integration_id, is_active, is_ordered, last_failure_at, last_success_at, max_concurrency, organization_id, previous_secret_expires_at, rate_limit, updated_at, url, version), UPDATE (deleted_at, events, filter, is_active, is_ordered, max_concurrency, rate_limit, secret, url) ON webhooks TO authenticated_users;
 GRANT SELECT, UPDATE ON webhooks TO ccb_definer;
-CREATE TRIGGER trigger_webhooks_change BEFORE UPDATE OF is_active, secret ON webhooks FOR EACH ROW EXECUTE FUNCTION webhook_change();
+CREATE TRIGGER trigger_webhooks_change BEFORE UPDATE OF is_active, secret, url ON webhooks FOR EACH ROW EXECUTE FUNCTION webhook_change();
 CREATE TRIGGER trigger_webhooks_deliveries AFTER UPDATE OF deleted_at, is_active ON webhooks FOR EACH ROW WHEN (old.is_active AND NOT new.is_active OR old.deleted_at IS NULL AND new.deleted_at IS NOT NULL) EXECUTE FUNCTION settle_webhook_deliveries();
 CREATE TRIGGER trigger_webhooks_event AFTER INSERT OR DELETE ON webhooks FOR EACH ROW EXECUTE FUNCTION record_event('webhook');
 CREATE TRIGGER trigger_webhooks_event_update AFTER UPDATE ON webhooks FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('webhook');
@@ -2291,6 +2291,7 @@ BEGIN
                     SELECT delivery.id, delivery.created_at, delivery.payload, delivery.attempt, delivery.run_after
                     FROM webhook_deliveries AS delivery
                     WHERE room.is_ordered AND delivery.webhook_id = room.id AND delivery.status = 'pending'
+                      AND (delivery.event_position IS NOT NULL OR delivery.run_after <= moment)
                     ORDER BY delivery.event_position NULLS FIRST LIMIT 1
                 ) AS head
                 WHERE head.run_after <= moment
@@ -6013,6 +6014,10 @@ BEGIN
     ELSIF OLD.is_active AND NOT NEW.is_active THEN
         NEW.disabled_at := clock_timestamp();
         NEW.disabled_reason := coalesce(NEW.disabled_reason, 'user');
+    END IF;
+    IF NEW.url <> OLD.url THEN
+        NEW.failing_since := NULL;
+        NEW.failure_count := 0;
     END IF;
     -- a person rotates; the same secret under a newer key is no other secret, and nobody's doing
     IF NEW.secret IS DISTINCT FROM OLD.secret AND current_user_id() IS NOT NULL THEN

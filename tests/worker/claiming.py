@@ -9,6 +9,10 @@ from database import Nobody, Pool, statement
 from repositories.delivery_queue import Claim, Delivery, DeliveryQueue, Outcome, Report
 
 URL = "https://example.org/hook"
+QUEUE = (
+    "INSERT INTO webhook_deliveries (organization_id, webhook_id, event_type, payload, delivery_attempts)"
+    " SELECT organization_id, id, 'webhook.ping', '{}', 0 FROM webhooks WHERE id = %s RETURNING id"
+)
 
 
 class Worker:

@@ -9,7 +9,7 @@ from threading import Lock
 import pytest
 
 from tests.conftest import Database
-from tests.worker.claiming import URL, Worker, ids
+from tests.worker.claiming import QUEUE, URL, Worker, ids
 from tests.worker.hooks import Hooks
 
 
@@ -37,6 +37,16 @@ def test_ordered_delivery_waits_for_the_one_before(hooks: Hooks, worker: Worker)
         claimed = worker.claim()
         assert ids(claimed) == [expected]
         worker.report(claimed)
+
+
+def test_a_test_that_fails_holds_up_no_event(hooks: Hooks, worker: Worker) -> None:
+    webhook = hooks.webhook(hooks.organization(), URL, is_ordered=True)
+    [event] = hooks.deliver(webhook)
+    [test] = hooks.run(QUEUE, webhook)
+    claimed = worker.claim()
+    assert ids(claimed) == [str(test["id"])]
+    worker.report(claimed, "pending", 400)
+    assert ids(worker.claim()) == [event]
 
 
 def test_a_rate(hooks: Hooks, worker: Worker) -> None:

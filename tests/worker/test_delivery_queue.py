@@ -11,13 +11,8 @@ import psycopg
 import pytest
 
 from tests.conftest import Database
-from tests.worker.claiming import URL, Worker, ids
+from tests.worker.claiming import QUEUE, URL, Worker, ids
 from tests.worker.hooks import Hooks
-
-QUEUE = (
-    "INSERT INTO webhook_deliveries (organization_id, webhook_id, event_type, payload, delivery_attempts)"
-    " SELECT organization_id, id, 'webhook.ping', '{}', 0 FROM webhooks WHERE id = %s"
-)
 
 
 def test_a_claim_gives_what_an_attempt_needs(hooks: Hooks, worker: Worker) -> None:
@@ -179,6 +174,15 @@ def test_five_days_of_failures_only_switch_off(hooks: Hooks, worker: Worker) -> 
         assert hooks.hook(webhook)["is_active"] is active
     assert hooks.hook(webhook)["disabled_reason"] == "failing"
     assert disabled_event(hooks, webhook)["event_data"]["reason"] == "failing"
+
+
+def test_another_url_has_not_failed_yet(hooks: Hooks, worker: Worker) -> None:
+    webhook = hooks.webhook(hooks.organization(), URL)
+    hooks.deliver(webhook)
+    hooks.run("UPDATE webhooks SET failing_since = now() - interval '6 days', failure_count = 9 WHERE id = %s", webhook)
+    hooks.run("UPDATE webhooks SET url = %s WHERE id = %s", f"{URL}/moved", webhook)
+    worker.report(worker.claim(), "pending", 500)
+    assert (hooks.hook(webhook)["is_active"], hooks.hook(webhook)["failure_count"]) == (True, 1)
 
 
 def test_one_success_in_five_days_is_enough(hooks: Hooks, worker: Worker) -> None:
