@@ -53,7 +53,8 @@ SELECT queued.* FROM queued
 CROSS JOIN LATERAL announce('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
 
 -- name: recover :one webhook_deliveries:update
--- What was given up or held, oldest first, up to a number that one statement settles well within its time.
+-- What was given up or held, oldest first, up to a number that one statement settles well within its time. What is just being
+-- reported is left to the report: to wait for each other would be a deadlock.
 WITH chosen AS (
     SELECT delivery.id, delivery.created_at FROM webhook_deliveries AS delivery
     WHERE delivery.organization_id = %(organization_id)s AND delivery.webhook_id = %(webhook_id)s
@@ -61,13 +62,19 @@ WITH chosen AS (
       AND (%(since)s::timestamptz IS NULL OR delivery.created_at >= %(since)s)
       AND (%(until)s::timestamptz IS NULL OR delivery.created_at < %(until)s)
     ORDER BY delivery.created_at, delivery.id LIMIT %(most)s
+), locked AS (
+    SELECT delivery.id, delivery.created_at FROM webhook_deliveries AS delivery
+    JOIN chosen ON chosen.id = delivery.id AND chosen.created_at = delivery.created_at
+    WHERE delivery.status IN ('exhausted', 'held')
+    FOR NO KEY UPDATE OF delivery SKIP LOCKED
 ), queued AS (
     UPDATE webhook_deliveries AS delivery SET status = 'pending', run_after = CURRENT_TIMESTAMP, attempt = 0
-    FROM chosen
-    WHERE delivery.id = chosen.id AND delivery.created_at = chosen.created_at AND delivery.status IN ('exhausted', 'held')
+    FROM locked
+    WHERE delivery.id = locked.id AND delivery.created_at = locked.created_at
     RETURNING delivery.webhook_id
 )
-SELECT (SELECT count(*) FROM queued) AS recovered, (SELECT count(*) FROM chosen) = %(most)s AS has_more,
+SELECT (SELECT count(*) FROM queued) AS recovered,
+    (SELECT count(*) FROM chosen) = %(most)s OR (SELECT count(*) FROM chosen) > (SELECT count(*) FROM locked) AS has_more,
     %(organization_id)s = ANY (ARRAY(SELECT permitted_organizations('webhook_deliveries:update'))) AS is_permitted
 FROM announce('webhook_deliveries',
     json_build_object('organization', %(organization_id)s::uuid, 'webhook', %(webhook_id)s::uuid)::text)

@@ -121,6 +121,21 @@ def test_recover(ann: Person, service: Service) -> None:
     assert ann.post(f"/webhooks/{made['id']}/recover").json["recovered"] == 0
 
 
+def test_a_recovery_waits_for_no_report(ann: Person, service: Service) -> None:
+    made = webhook(ann, events=["integration.updated"])
+    rename(ann, made, "1")
+    rename(ann, made, "2")
+    first, second = deliveries(ann, made)
+    settle(service, first, "held")
+    settle(service, second, "held")
+    with service.database.admin() as report, report.transaction():
+        report.execute("UPDATE webhook_deliveries SET status = 'delivered' WHERE id = %s", [first["id"]])
+        answer = ann.post(f"/webhooks/{made['id']}/recover")
+        assert (answer.status, answer.json) == (202, {"recovered": 1, "has_more": True})
+    assert ann.post(f"/webhooks/{made['id']}/recover").json == {"recovered": 0, "has_more": False}
+    assert statuses(ann, made) == ["delivered", "pending"]
+
+
 @pytest.mark.parametrize(
     ("window", "pointer"),
     [
