@@ -101,7 +101,7 @@ class Recovered(Schema):
 
     recovered = fields.Integer(required=True, metadata=described("How many deliveries.", 37))
     has_more = fields.Boolean(
-        required=True, metadata=described("Whether there are more than one call takes: call again.", False)
+        required=True, metadata=described("Whether there are more than this call took: call again.", False)
     )
 
 
