@@ -4,12 +4,13 @@ psycopg keeps the connections and turns values into Python; the exchange itself 
 because a cursor for every statement cost more than the statement (`docs/performance.md`). Everything that a
 transaction sends at a time is one pipeline, ended by one Sync:
 
-* :func:`statement` is a transaction of exactly one statement and needs no BEGIN: the pipeline up to its Sync is
-  one implicit transaction, so rate limit, authentication, context, statement and commit are one round trip.
+* :func:`statement` is a transaction of exactly one statement. Where that only reads it needs no BEGIN: the pipeline
+  up to its Sync is one implicit transaction, so rate limit, authentication, context, statement and commit are one
+  round trip.
 * :func:`transaction` holds several statements: the context travels with the first one.
 
-Behind the Sync that commits goes `send_announcements()` with a Sync of its own, unless the caller only reads
-(`docs/decisions/0065-announcements.md`).
+Unless the caller only reads, `send_announcements()` goes right behind the COMMIT, and a single statement has a BEGIN
+and a COMMIT as well (`docs/decisions/0065-announcements.md`).
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Connection:
         try:
             if self._pgconn.transaction_status != TransactionStatus.IDLE and self._psycopg.closed is False:
                 steps = [(CONTEXT.rollback, {})] if kind else [*self._ahead, (CONTEXT.commit, {})]
-                ended = self._checked(steps, commits=kind is None)
+                ended = self._checked(steps, announces=kind is None and self._announces)
                 if kind is None and ended[-1].command_status == b"ROLLBACK":
                     raise RuntimeError("a failure inside the transaction was caught without a savepoint()")
         finally:
@@ -198,10 +199,14 @@ class Connection:
     def _run(self, query: Query, values: Mapping[str, Any]) -> PGresult:
         if self._started and self._single:
             raise RuntimeError(f"{query.name}: statement() holds one statement; use transaction()")
+        commits = self._single and self._announces
         for _ in range(_ATTEMPTS):
-            before = [] if self._started else self._identity.steps_before(explicit=not self._single)
+            before = [] if self._started else self._identity.steps_before(explicit=commits or not self._single)
             steps = [*before, *self._ahead, (query, values)]
-            results = self._exchange(steps, commits=self._single)
+            place = len(steps) - 1
+            if commits:
+                steps.append((CONTEXT.commit, {}))
+            results = self._exchange(steps, announces=commits)
             for (step, _), result in zip(before, results, strict=False):
                 if step.kind in ("one", "maybe") and result.ntuples == 1:
                     self._identity.learn(step, self._rows(step, result)[0])
@@ -220,10 +225,10 @@ class Connection:
                 raise fault
             finally:
                 del fault  # or it holds itself, by this frame, and with it all that its callers read afterwards
-        return results[-1]
+        return results[place]
 
-    def _checked(self, steps: list[Step], *, commits: bool = False) -> list[PGresult]:
-        results = self._exchange(steps, commits=commits)
+    def _checked(self, steps: list[Step], *, announces: bool = False) -> list[PGresult]:
+        results = self._exchange(steps, announces=announces)
         if fault := self._fault(steps, results):
             raise fault
         return results
@@ -246,15 +251,15 @@ class Connection:
         transformer.set_pgresult(None, set_loaders=False)  # or each statement of each connection keeps its last answer
         return rows
 
-    def _exchange(self, steps: list[Step], *, commits: bool = False) -> list[PGresult]:
+    def _exchange(self, steps: list[Step], *, announces: bool = False) -> list[PGresult]:
         """Send statements in one pipeline; gives what each of them answered, failures among it.
 
-        :param commits: whether a transaction ends with them: then what it announced is sent.
+        :param announces: whether they end with a COMMIT, behind which to send what the transaction announced.
         :raises errors.DomainError: the connection broke, or a value cannot be sent.
         """
         pgconn, prepared, transformer = self._pgconn, self._psycopg.prepared, self._psycopg.transformer
         sends = []
-        for query, values in steps:
+        for query, values in [*steps, (CONTEXT.send_announcements, {})] if announces else steps:
             texts = None
             if query.parameters:
                 arguments = [values.get(name) for name in query.parameters]
@@ -281,14 +286,8 @@ class Connection:
                     pgconn.send_query_prepared(query.statement, texts)
                 expected.append(None)
             pgconn.pipeline_sync()
-            announces = commits and self._psycopg.prepares and not self._identity.reads_only
-            if announces:  # the server has it even if this process ends now
-                self._send_announcements()
             results = self._read(len(expected))
-            if announces:
-                self._note_announcements()
-            if not self._psycopg.closed:
-                pgconn.exit_pipeline_mode()
+            pgconn.exit_pipeline_mode()
         except psycopg.Error as error:
             self._psycopg.close()  # nothing more can be read from it
             raise translate(error, steps[-1][0]) from error
@@ -305,29 +304,19 @@ class Connection:
                 prepared.add(name)
             elif result.status == ExecStatus.FATAL_ERROR:
                 failed = result  # what it was prepared for is answered by its fault
+        if announces:
+            self._note(answers.pop(), committed=answers[-1].status in _DONE)
         return answers
 
-    def _send_announcements(self) -> None:
-        query = CONTEXT.send_announcements
-        if query.statement not in self._psycopg.prepared:
-            self._pgconn.send_prepare(query.statement, query.text.encode())
-        self._pgconn.send_query_prepared(query.statement, None)
-        self._pgconn.pipeline_sync()
+    @property
+    def _announces(self) -> bool:
+        return self._psycopg.prepares and not self._identity.reads_only
 
-    def _note_announcements(self) -> None:
-        """Whatever becomes of them, what they are about is committed; who is not told finds it by looking."""
-        query, prepared = CONTEXT.send_announcements, self._psycopg.prepared
-        try:
-            results = self._read(1 if query.statement in prepared else 2)
-        except psycopg.Error as error:
-            self._psycopg.close()
-            fault = str(error)
-        else:
-            if results[-1].status in _DONE:
-                prepared.add(query.statement)
-                return
-            fault = results[0].error_message.decode("utf-8", "replace")
-        logger.warning("changes were not announced: %s", " ".join(fault.split()))
+    @staticmethod
+    def _note(announced: PGresult, *, committed: bool) -> None:
+        """Whoever was not told finds what changed by looking: no fault of the one who changed it."""
+        if committed and announced.status not in _DONE:
+            logger.warning("changes were not announced: %s", " ".join(announced.error_message.decode().split()))
 
     @staticmethod
     def _fault(steps: list[Step], results: list[PGresult]) -> Exception | None:
