@@ -17,6 +17,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -129,10 +130,11 @@ class EmbeddedServer:
             raise EmbeddedServerError("the embedded PostgreSQL has not been started")
         return f"postgresql://{SUPERUSER}@/postgres?host={quote(str(self._socket_dir), safe='')}&port={PORT}"
 
-    def start(self, timeout: float = START_TIMEOUT) -> str:
+    def start(self, timeout: float = START_TIMEOUT, stop: threading.Event | None = None) -> str:
         """Start the server, making the data directory first if need be, and wait until it can be written to.
 
         :param timeout: seconds; a recovery takes as long as there is log to go through.
+        :param stop: breaks it off when it is set.
         :returns: the superuser's login, as :attr:`url`.
         :raises EmbeddedServerError: it could not be started; nothing is left running.
         """
@@ -142,11 +144,11 @@ class EmbeddedServer:
             account = server_account(self.data_dir)
             installation = within_reach(self._installation(), account)
             if not (self.data_dir / "PG_VERSION").exists():
-                self._initialise(installation, account)
+                self._initialise(installation, account, stop)
             elif account is not None and self.data_dir.stat().st_uid != account.uid:
                 account.own(self.data_dir)
             self._retire_predecessor()
-            self._launch(installation, account, timeout)
+            self._launch(installation, account, timeout, stop)
         except (ServerAccountError, OSError) as error:
             self.stop()
             raise EmbeddedServerError(f"the embedded PostgreSQL cannot be started: {error}") from error
@@ -200,7 +202,7 @@ class EmbeddedServer:
             f"install PostgreSQL {made_by}, or upgrade the directory with pg_upgrade"
         )
 
-    def _initialise(self, installation: Installation, account: Account | None) -> None:
+    def _initialise(self, installation: Installation, account: Account | None, stop: threading.Event | None) -> None:
         # Under another name until it is complete: a directory left by a killed initdb is not taken for a database.
         if self.data_dir.exists() and any(self.data_dir.iterdir()):
             raise EmbeddedServerError(f"{self.data_dir} is neither empty nor a PostgreSQL data directory")
@@ -218,7 +220,7 @@ class EmbeddedServer:
                 with signals_held():
                     initdb = self._run(installation, "initdb", arguments, unfinished, account, output, signal.SIGKILL)
                 try:
-                    failed = initdb.wait(START_TIMEOUT) != 0
+                    failed = _status(initdb, stop) != 0
                 finally:
                     initdb.kill()
                     initdb.wait()
@@ -231,7 +233,9 @@ class EmbeddedServer:
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def _launch(self, installation: Installation, account: Account | None, timeout: float) -> None:
+    def _launch(
+        self, installation: Installation, account: Account | None, timeout: float, stop: threading.Event | None
+    ) -> None:
         self._socket_dir = self._make_socket_dir(account)
         _replace(self.data_dir / "pg_ident.conf", _identities(account), account)
         inside = account is not None and self._socket_dir.is_relative_to(self.data_dir)
@@ -259,6 +263,7 @@ class EmbeddedServer:
                     )
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(f"{installation} was not ready after {timeout:.0f} seconds")
+                _expect_wanted(stop)
                 time.sleep(0.02)
 
     def _run(
@@ -343,6 +348,21 @@ class EmbeddedServer:
             except OSError:  # ended meanwhile, or another user's
                 continue
         return found
+
+
+def _status(initdb: subprocess.Popen[bytes], stop: threading.Event | None) -> int:
+    deadline = time.monotonic() + START_TIMEOUT
+    while initdb.poll() is None:
+        _expect_wanted(stop)
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(f"initdb had not ended after {START_TIMEOUT:.0f} seconds")
+        time.sleep(0.02)
+    return initdb.returncode
+
+
+def _expect_wanted(stop: threading.Event | None) -> None:
+    if stop is not None and stop.is_set():
+        raise EmbeddedServerError("the start was broken off: the process was asked to stop")
 
 
 def _identities(account: Account | None) -> str:

@@ -112,7 +112,7 @@ def drill(url: str, archive: Path, stop: threading.Event | None = None) -> BaseB
         server.remove()
         try:
             prepare_recovery(base, place, archive, None)
-            server.start(LONGEST)
+            server.start(LONGEST, stop)
             with psycopg.connect(server.url, dbname=database) as inside:
                 if row(inside, QUERIES.reached.text, committed["place"])["is_reached"] is not True:
                     raise BackupError(f"{base.path} and its log lack what was committed at {committed['moment']}")

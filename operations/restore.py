@@ -56,7 +56,7 @@ def scratch_server(folder: Path, version: int, stop: threading.Event | None = No
 
     :param folder: where its data directory may be; a killed predecessor's is cleared away.
     :param version: the oldest major version that will do.
-    :param stop: as for :func:`operations.backup.sole_use`.
+    :param stop: as for :func:`operations.backup.sole_use`; breaks the start off, too.
     :return: its administrator's login.
     :raises BackupError: somebody else works in the folder.
     :raises database.embedded.EmbeddedServerError: it does not start.
@@ -67,7 +67,7 @@ def scratch_server(folder: Path, version: int, stop: threading.Event | None = No
         server = EmbeddedServer(folder / "scratch", min(able, key=lambda each: each.version), SCRATCH)
         server.remove()
         try:
-            yield server.start()
+            yield server.start(stop=stop)
         finally:
             server.remove()
 

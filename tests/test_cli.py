@@ -29,9 +29,9 @@ def test_a_setting_of_the_wrong_type_is_one_line_that_names_the_variable(command
     ("python", "status", "told"),
     [
         ("kill -INT $PPID; exit 1", 130, ""),  # as Ctrl-C while it starts: it goes to both
-        ("exit 1", 1, "Making .venv with Python 3.11\nserve: {root}/.venv cannot be made; if it is somebody else's, have it removed\n"),
+        ("exit 1", 1, "serve: {root}/.venv cannot be made; if it is somebody else's, have it removed\n"),
     ],
-)  # fmt: skip
+)
 def test_an_environment_is_made_anew_only_when_it_does_not_work(
     tmp_path: Path, python: str, status: int, told: str
 ) -> None:
@@ -50,4 +50,5 @@ def test_an_environment_is_made_anew_only_when_it_does_not_work(
         text=True,
         timeout=60,
     )
-    assert (ended.returncode, ended.stderr) == (status, told.format(root=tmp_path))
+    assert (ended.returncode, "Making .venv" in ended.stderr) == (status, bool(told))
+    assert ended.stderr.endswith(told.format(root=tmp_path))

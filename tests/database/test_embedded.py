@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -180,6 +182,20 @@ def test_a_killed_initdb_is_not_taken_for_a_database(tmp_path: Path):
         connection.execute("SELECT 1")
     server.stop()
     assert [each.name for each in data_dir.parent.iterdir()] == ["postgresql"]
+
+
+def test_a_start_is_broken_off_when_asked(server: EmbeddedServer, tmp_path: Path):
+    data_dir, stop = tmp_path / "new" / "postgresql", threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        start = thread.submit(EmbeddedServer(data_dir).start, stop=stop)
+        eventually(lambda: list(data_dir.parent.glob(".postgresql-unfinished-*/PG_VERSION")), "a half-made directory")
+        stop.set()
+        with pytest.raises(EmbeddedServerError, match="broken off"):
+            start.result()
+    assert not data_dir.exists()
+    with pytest.raises(EmbeddedServerError, match="broken off"):
+        server.start(stop=stop)
+    assert server_processes(server.data_dir) == []
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "two, three"])
