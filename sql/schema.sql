@@ -1954,18 +1954,18 @@ BEGIN
     RETURN QUERY
     SELECT 'last_backup_age_seconds', made.kind::text,
         extract(epoch FROM clock_timestamp() - max(made.created_at))::double precision
-    FROM backups AS made GROUP BY made.kind
+    FROM backups AS made WHERE made.created_at <= clock_timestamp() GROUP BY made.kind
     UNION ALL
     SELECT 'last_drill_age_seconds', made.kind::text,
         extract(epoch FROM clock_timestamp() - max(made.verified_at))::double precision
-    FROM backups AS made WHERE made.verified_at IS NOT NULL GROUP BY made.kind
+    FROM backups AS made WHERE made.verified_at <= clock_timestamp() GROUP BY made.kind
     UNION ALL
     SELECT 'wal_archiving_failing', NULL, (archiver.last_failed_time > coalesce(archiver.last_archived_time, '-infinity'))
         ::integer::double precision
     FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_failed_time IS NOT NULL
     UNION ALL
     SELECT 'wal_archiving_age_seconds', NULL,
-        extract(epoch FROM clock_timestamp() - archiver.last_archived_time)::double precision
+        greatest(extract(epoch FROM clock_timestamp() - archiver.last_archived_time), 0)::double precision
     FROM pg_stat_archiver AS archiver WHERE current_setting('archive_mode') <> 'off' AND archiver.last_archived_time IS NOT NULL;
 END
 $function$;
@@ -4200,7 +4200,7 @@ BEGIN
     SELECT 'partitions_ahead_months', NULL, min(months_ahead) FROM partition_horizons()
     UNION ALL
     SELECT 'backup_age_seconds', NULL, extract(epoch FROM clock_timestamp() - max(created_at))::double precision
-    FROM backups HAVING count(*) > 0
+    FROM backups WHERE created_at <= clock_timestamp() HAVING count(*) > 0
     UNION ALL
     SELECT 'maintenance_age_seconds', tasks.task, extract(epoch FROM clock_timestamp() - last.ended_at)::double precision
     FROM tasks CROSS JOIN LATERAL (
@@ -5992,7 +5992,8 @@ CREATE OR REPLACE FUNCTION public.views_refreshed_at()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    RETURN (SELECT max(started_at) FROM maintenance_runs WHERE task = 'refresh-views' AND outcome = 'succeeded');
+    RETURN (SELECT max(started_at) FROM maintenance_runs
+        WHERE task = 'refresh-views' AND outcome = 'succeeded' AND started_at <= CURRENT_TIMESTAMP);
 END
 $function$;
 GRANT EXECUTE ON FUNCTION views_refreshed_at() TO authenticated_users;

@@ -180,6 +180,9 @@ def test_what_reports_tell() -> None:
         ([backup(3600, 7 * 86400, kind="dump"), backup(7 * 86400, 86400, kind="base")], []),
         ([backup(3600, 7 * 86400, kind="dump"), backup(9 * 86400, 86400, kind="base")], ["BackupAge"]),
         ([backup(3600, 7 * 86400, kind="dump"), backup(86400, None, kind="base")], ["DrillAge"]),
+        # a clock was set back
+        ([backup(-86400, -86400)], ["NoBackup"]),
+        ([backup(-86400, -86400), backup(90000, 9 * 86400)], ["DrillAge"]),
     ],
 )
 def test_what_backups_tell(rows: list[dict[str, Any]], alerts: list[str]) -> None:

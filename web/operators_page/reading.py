@@ -23,6 +23,7 @@ SHOWN = (
 )  # fmt: skip
 RECENTLY = timedelta(minutes=10)  # what is judged by
 DAYS = 14  # of the tables' growth
+CLOCKS_DIFFER = timedelta(minutes=1)  # ours and the database's, at most
 
 Result = TypeVar("Result")
 
@@ -74,15 +75,20 @@ class Reading:
         """The kinds of backups that there are."""
         kinds: dict[str, list[Row]] = {}
         for row in self.rows("backups"):
-            kinds.setdefault(row.get("kind", "dump"), []).append(row)
+            if self.has_been(row["created_at"]):
+                kinds.setdefault(row.get("kind", "dump"), []).append(row)
         return [
             Backups(
                 kind,
                 max(row["created_at"] for row in made),
-                max((row["verified_at"] for row in made if row["verified_at"]), default=None),
+                max((row["verified_at"] for row in made if self.has_been(row["verified_at"])), default=None),
             )
             for kind, made in sorted(kinds.items(), reverse=True)
         ]
+
+    def has_been(self, at: datetime | None) -> bool:
+        """Whether a moment has come; what a clock that was set back left in the future counts for nothing."""
+        return at is not None and at <= self.at + CLOCKS_DIFFER
 
 
 def read(identity: Identity, period: Period) -> Reading:
@@ -95,7 +101,8 @@ def read(identity: Identity, period: Period) -> Reading:
     reading = Reading(now, period)
     with transaction(identity) as connection:
         operations, samples = Operations(connection), Samples(connection)
-        reading.runs = operations.recent_runs()
+        runs = operations.recent_runs()
+        reading.runs = [run for run in runs if run["ended_at"] is None or reading.has_been(run["ended_at"])]
         reading.may_run = operations.may_run()
 
         def attempt(name: str, look: Callable[[], Result]) -> Result | None:
