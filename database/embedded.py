@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -35,6 +36,7 @@ PORT = 5432
 START_TIMEOUT = 600.0  # seconds; recovery after a crash can be long
 STOP_TIMEOUT = 60.0
 
+_FATAL = re.compile(r"(?:FATAL|PANIC):(.*)")
 _LONGEST_SOCKET_PATH = 107  # bytes: sun_path less its closing NUL
 _WORKING_DIRECTORY = Path("/proc/self/cwd")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
@@ -81,6 +83,15 @@ def running_server_url(data_dir: Path) -> str:
         raise EmbeddedServerError(f"no PostgreSQL runs on {data_dir}") from error
     sockets = lines[4].replace(str(_WORKING_DIRECTORY), str(data_dir.absolute()))
     return f"postgresql://{SUPERUSER}@/postgres?host={quote(sockets, safe='')}&port={lines[3]}"
+
+
+def last_fatal(data_dir: Path) -> str:
+    """Why the server ended that was started last, as the log on a data directory has it; nothing where it does not."""
+    logs = sorted((data_dir / "log").glob("*"), key=lambda each: each.stat().st_mtime)
+    text = logs[-1].read_text("utf-8", errors="replace") if logs else ""
+    lines = text.rpartition("LOG:  starting PostgreSQL")[2].splitlines()
+    told = [match[1].strip() for line in lines if (match := _FATAL.search(line))]
+    return told[-1] if told else ""
 
 
 class EmbeddedServerError(Exception):
@@ -257,9 +268,11 @@ class EmbeddedServer:
             deadline = time.monotonic() + timeout
             while not self._is_ready():
                 if self._process.poll() is not None:
+                    told = _last_lines(output)
+                    if "redirecting log output" in told:
+                        told = last_fatal(self.data_dir) or told
                     raise EmbeddedServerError(
-                        f"{installation} did not start on {self.data_dir}: {_last_lines(output)} "
-                        f"(more in {self.data_dir / 'log'})"
+                        f"{installation} did not start on {self.data_dir}: {told} (more in {self.data_dir / 'log'})"
                     )
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(f"{installation} was not ready after {timeout:.0f} seconds")

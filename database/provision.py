@@ -11,9 +11,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from config import ROOT, Settings
+from config import ROOT, ConfigurationError, Settings
 from database.migrations import migrate, take_turn
 from database.powers import expect_service, refuse_powers
+from database.private_files import write_private
 from database.queries import load
 
 LOGINS = ("ccb_service", "ccb_worker", "ccb_maintainer", "ccb_backup")
@@ -93,13 +94,15 @@ def _passwords(path: Path) -> dict[str, str]:
     made = {role: secrets.token_urlsafe(24) for role in LOGINS} | kept
     if made != kept:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(made), "utf-8")
+        write_private(path, json.dumps(made))
     return made
 
 
 def _kept(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    try:
+        return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"{path} holds no passwords; remove it, and new ones are made") from error
 
 
 def _login(admin_url: str, role: str, password: str) -> str:

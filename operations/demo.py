@@ -6,9 +6,11 @@ import hashlib
 import json
 import secrets
 import uuid
+from pathlib import Path
 
 from config import Settings
 from database import ActingFor, Nobody, Pool, transaction
+from database.private_files import write_private
 from repositories.api_keys import ApiKeys
 from repositories.integration_templates import IntegrationTemplates
 from repositories.integrations import Integrations
@@ -24,11 +26,15 @@ RATE_LIMIT = 100_000  # requests an hour: a newcomer may try a load generator
 def load_demo(service_url: str, settings: Settings) -> bool:
     """Make the demo tenant and note its credentials in DATA_DIR/demo.json, unless that was done before.
 
+    Where the service is now reached under another address, the note is told.
+
     :param service_url: the service's own login: the demo is made the way users make things.
     :return: whether it was made now.
     """
     note = settings.data_dir / "demo.json"
-    if note.exists():
+    if made := _noted(note):
+        if made.get("base_url") != settings.base_url:
+            _note(note, made, settings)
         return False
     pool = Pool(service_url, settings)
     pool.open()
@@ -36,9 +42,19 @@ def load_demo(service_url: str, settings: Settings) -> bool:
         made = _make(pool, settings)
     finally:
         pool.close()
-    note.touch(mode=0o600)
-    note.write_text(json.dumps({"base_url": settings.base_url, **made}, indent=2) + "\n", "utf-8")
+    _note(note, made, settings)
     return True
+
+
+def _noted(note: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(note.read_text("utf-8")))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _note(note: Path, made: dict[str, str], settings: Settings) -> None:
+    write_private(note, json.dumps({**made, "base_url": settings.base_url}, indent=2) + "\n")
 
 
 def _make(pool: Pool, settings: Settings) -> dict[str, str]:

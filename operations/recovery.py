@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from config import Settings
 from database.archiving import SUFFIX
-from database.embedded import EmbeddedServer, EmbeddedServerError
+from database.embedded import EmbeddedServer, EmbeddedServerError, last_fatal
 from database.queries import load
 from operations.backup import checksum, digests, record, row, sole_use
 from operations.point_in_time import BaseBackup, base_for, prepare_recovery
@@ -147,10 +147,8 @@ def _replay(server: EmbeddedServer) -> datetime | None:
 
 def _explained(error: EmbeddedServerError, data_directory: Path) -> str:
     """What the server's own log says of the end."""
-    logs = sorted((data_directory / "log").glob("*"), key=lambda each: each.stat().st_mtime)
-    lines = logs[-1].read_text("utf-8", errors="replace").splitlines() if logs else []
-    fatal = [line for line in lines if "FATAL:" in line]
-    return f"the recovery failed: {fatal[-1].partition('FATAL:')[2].strip()}" if fatal else str(error)
+    told = last_fatal(data_directory)
+    return f"the recovery failed: {told}" if told else str(error)
 
 
 def _await_archived(archive: Path, segment: str, stop: threading.Event | None) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from config import ConfigurationError, Settings
+from database.private_files import write_private
 
 FILE_NAME = "secrets.json"
 SHORTEST_SIGNING_KEY = 32
@@ -52,24 +52,12 @@ def new_key() -> str:
 
 def _kept(path: Path) -> dict[str, Sequence[str]]:
     if not path.exists():
-        _keep(path, {"signing_keys": [new_key()], "encryption_keys": [new_key()]})
+        write_private(path, json.dumps({"signing_keys": [new_key()], "encryption_keys": [new_key()]}, indent=2))
     try:
         kept = json.loads(path.read_text())
         return {name: [str(key) for key in kept[name]] for name in ("signing_keys", "encryption_keys")}
     except (ValueError, LookupError, TypeError) as error:
         raise ConfigurationError(f"{path} does not hold signing_keys and encryption_keys") from error
-
-
-def _keep(path: Path, keys: dict[str, list[str]]) -> None:
-    # Complete before it has its name, and on the disk before anything is encrypted with it.
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w") as file:
-        json.dump(keys, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -258,6 +258,13 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(server: Embedded
         _ = server.url
 
 
+def test_a_server_that_ends_after_its_log_was_opened_says_why(server: EmbeddedServer):
+    for segment in (server.data_dir / "pg_wal").glob("0*"):
+        segment.unlink()
+    with pytest.raises(EmbeddedServerError, match="could not locate a valid checkpoint record"):
+        server.start()
+
+
 @as_root
 def test_root_hands_the_server_to_a_user_that_cannot_see_the_directories_above(server: EmbeddedServer):
     server.start()

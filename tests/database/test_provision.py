@@ -102,6 +102,12 @@ def test_the_kept_passwords_are_for_the_owner_of_the_files_only(database: Databa
     assert kept.stat().st_mode & 0o777 == 0o600
 
 
+def test_torn_passwords_are_one_line_that_says_what_to_do(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "logins.json").touch()
+    with pytest.raises(ConfigurationError, match=r"logins.json holds no passwords; remove it"):
+        provision(database.admin_url, database.settings(data_dir=tmp_path))
+
+
 def test_a_powerful_login_is_refused(database: Database) -> None:
     with pytest.raises(ConfigurationError, match="is a superuser"):
         refuse_powers(database.admin_url)
