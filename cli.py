@@ -13,6 +13,7 @@ import click
 import psycopg
 from flask import Flask
 from flask.cli import AppGroup
+from psycopg.conninfo import conninfo_to_dict
 
 from config import ConfigurationError, Settings
 from database.embedded import EmbeddedServerError, running_server_url
@@ -29,8 +30,8 @@ from operations.serve import ServeError
 app = Flask(__name__)
 
 EXPECTED = (
-    BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, PlanError,
-    ServeError,     psycopg.Error,
+    BackupError, ConfigurationError, EmbeddedServerError, MigrationError, NoSuchAccount, NoSuchMonth, OSError,
+    PlanError, ServeError, psycopg.Error,
 )  # fmt: skip
 UNKNOWN_SCHEMA = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedObject)
 
@@ -39,6 +40,12 @@ class Misconfigured(click.ClickException):
     """The settings cannot work."""
 
     exit_code = 2
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:  # without the place in a function's text
+        return "; ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)))
+    return str(error)
 
 
 class PlainErrors(click.Command):
@@ -54,7 +61,7 @@ class PlainErrors(click.Command):
             raise click.ClickException(told) from error
         except EXPECTED as error:
             kind = Misconfigured if isinstance(error, ConfigurationError) else click.ClickException
-            raise kind(" ".join(str(error).split())) from error
+            raise kind(" ".join(_told(error).split())) from error
 
 
 class PlainGroup(PlainErrors, AppGroup):
@@ -81,7 +88,7 @@ def serve() -> None:
     sys.exit(run(Settings.from_environment()))
 
 
-@app.cli.command()
+@app.cli.command(cls=PlainErrors)
 def worker() -> None:
     """Run the background worker until SIGTERM."""
     from worker.loop import run
@@ -117,7 +124,13 @@ def verify_events_() -> None:
 
 def _url() -> str:
     settings = Settings.from_environment()
-    return settings.database_url or running_server_url(settings.data_dir / "postgresql")
+    if not settings.database_url:
+        return running_server_url(settings.data_dir / "postgresql")
+    try:
+        conninfo_to_dict(settings.database_url)
+    except psycopg.ProgrammingError:  # its message may quote the password
+        raise ConfigurationError("DATABASE_URL is not a PostgreSQL connection URL") from None
+    return settings.database_url
 
 
 def _folder() -> Path:
@@ -127,7 +140,7 @@ def _folder() -> Path:
 def _named(name: str) -> Backup:
     found = {Path(each.path).name: each for each in list_backups(_folder())}
     if name not in found:
-        raise click.ClickException(f"there is no backup {name} in {_folder()}")
+        raise click.ClickException(f"there is no backup {name} in {_folder()}; `flask backup list` has those that are")
     return found[name]
 
 
@@ -143,7 +156,10 @@ def create() -> None:
 @backup.command("list")
 def list_() -> None:
     """List the dumps and the base backups, oldest first."""
-    for each in list_backups(_folder()):
+    dumps = list_backups(_folder())
+    if not dumps:
+        click.echo(f"There is no dump in {_folder()}.", err=True)
+    for each in dumps:
         click.echo(f"{Path(each.path).name}  {each.created_at}  {each.size_bytes} bytes  {each.database}")
     archive = Settings.from_environment().wal_archive_dir
     for base in list_base_backups(archive) if archive else []:
@@ -183,6 +199,8 @@ def prune(days: int | None) -> None:
         removed += prune_base_backups(settings.wal_archive_dir, keep)
     for each in removed:
         click.echo(f"{each.name} removed")
+    if not removed:
+        click.echo("Nothing is too old.", err=True)
 
 
 def _archive(folder: Path | None) -> Path:
@@ -281,10 +299,11 @@ def webhooks() -> None:
 @webhooks.command("reencrypt")
 def reencrypt_() -> None:
     """Put secrets under the newest of ENCRYPTION_KEYS, so that the older ones can go."""
+    from operations.secret_keys import encryption_keys
     from operations.webhook_secrets import reencrypt
     from security.encryption import Cipher
 
-    outcome = reencrypt(_url(), Cipher(Settings.from_environment().encryption_keys))
+    outcome = reencrypt(_url(), Cipher(encryption_keys(Settings.from_environment())))
     click.echo(f"{outcome.changed} webhooks are under the newest key now")
     if outcome.unreadable:
         raise click.ClickException("no key fits the secrets of " + ", ".join(outcome.unreadable))
@@ -352,7 +371,7 @@ def run_(task: str) -> None:
     if task not in names:
         raise click.BadParameter(f"{task} is none of {', '.join(names)}")
     request_maintenance(_url(), task)
-    click.echo(f"{task} is asked for")
+    click.echo(f"{task} is asked for; `flask ops maintenance-runs` shows what became of it")
 
 
 @ops.command("archive")

@@ -79,8 +79,12 @@ def running_server_url(data_dir: Path) -> str:
     """
     try:
         lines = (data_dir / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError as error:
-        raise EmbeddedServerError(f"no PostgreSQL runs on {data_dir}") from error
+    except FileNotFoundError:
+        lines = []
+    if len(lines) < 5 or not lines[4]:  # the fifth is filled in while it starts
+        raise EmbeddedServerError(
+            f"no PostgreSQL runs on {data_dir}; start bin/serve, or have DATA_DIR or DATABASE_URL lead to one that does"
+        )
     sockets = lines[4].replace(str(_WORKING_DIRECTORY), str(data_dir.absolute()))
     return f"postgresql://{SUPERUSER}@/postgres?host={quote(sockets, safe='')}&port={lines[3]}"
 

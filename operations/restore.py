@@ -164,10 +164,12 @@ def _expect_unused(url: str, name: str) -> None:
     if not use["is_there"]:
         return
     if use["connections"]:
-        raise BackupError(f"the database {name} is in use, by {use['connections']} connections; say so if it may go")
+        raise BackupError(
+            f"the database {name} is in use, by {use['connections']} connections; --overwrite replaces it"
+        )
     with psycopg.connect(url) as inside:
         if not row(inside, QUERIES.is_empty.text)["is_empty"]:
-            raise BackupError(f"the database {name} is there already; say so if it may go")
+            raise BackupError(f"the database {name} is there already; --overwrite replaces it")
 
 
 def _swap(url: str, scratch: str, name: str, overwrite: bool) -> str:

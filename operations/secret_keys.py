@@ -45,6 +45,14 @@ def with_secret_keys(settings: Settings) -> Settings:
     return settings
 
 
+def encryption_keys(settings: Settings) -> tuple[str, ...]:
+    """The keys that encrypt, for commands that sign nothing.
+
+    :raises ConfigurationError: as for :func:`with_secret_keys`.
+    """
+    return with_secret_keys(replace(settings, signing_keys=settings.signing_keys or (new_key(),))).encryption_keys
+
+
 def new_key() -> str:
     """A random key of 32 bytes in URL-safe base64, fit for signing and for encrypting."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()

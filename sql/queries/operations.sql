@@ -69,7 +69,7 @@ SELECT expect_operator('operations:read')
 SELECT request_maintenance(%(task)s) AS id
 
 -- name: maintenance_runs :many operations:read
--- For the command line: the newest hundred.
+-- What maintenance ran, and with what outcome: the newest hundred, for the command line.
 SELECT * FROM report_maintenance_runs()
 
 -- name: observation :one operations:read

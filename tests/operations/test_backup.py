@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -145,6 +146,13 @@ def test_a_full_disk_leaves_nothing_that_looks_like_a_backup(database: Database,
     )
     assert "BackupError: pg_dump failed" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root works in the folders of others")
+def test_a_dump_that_root_makes_in_somebodys_folder_is_theirs(database: Database, tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    create_backup(database.admin_url, tmp_path)
+    assert [each.stat().st_uid for each in tmp_path.iterdir()] == [65534, 65534]
 
 
 def test_what_a_killed_dump_left_is_cleared_away(database: Database, tmp_path: Path) -> None:

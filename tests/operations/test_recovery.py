@@ -23,6 +23,7 @@ from config import ROOT, Settings
 from database import Nobody, Pool, transaction
 from database.embedded import EmbeddedServer, running_server_url
 from database.provision import provision
+from database.server_account import Account
 from operations.point_in_time import create_base_backup, prepare_recovery
 from operations.postgresql_programs import BackupError
 from operations.recovery import recover_embedded
@@ -174,6 +175,9 @@ def test_log_that_was_not_archived_is_taken_along_and_a_failure_puts_everything_
     server.stop(immediate=True)
     kept = settings.data_dir / "postgresql"
     identity = kept.stat().st_ino
+    if os.geteuid() == 0:  # who may work on somebody else's
+        Account("nobody", 65534, 65534).own(kept)
+    owner = kept.stat().st_uid
 
     with pytest.raises(BackupError, match="recovery ended before configured recovery target was reached"):
         recover_embedded(settings, archive, datetime(2999, 1, 1, tzinfo=UTC))
@@ -184,6 +188,7 @@ def test_log_that_was_not_archived_is_taken_along_and_a_failure_puts_everything_
     assert (done.base.path, done.last_commit is not None) == (base.path, True)
     assert done.put_away is not None
     assert done.put_away.stat().st_ino == identity
+    assert {each.stat().st_uid for each in kept.rglob("*")} == {owner}
     assert notes(settings) == ["after", "before", "not archived"]
 
 

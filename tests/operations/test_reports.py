@@ -35,7 +35,10 @@ def test_a_table(module_database: Database) -> None:
 
 def test_running_a_task(module_database: Database) -> None:
     url = module_database.admin_url
-    assert run(url, "run", "refresh-views").output == "refresh-views is asked for\n"
+    assert (
+        run(url, "run", "refresh-views").output
+        == "refresh-views is asked for; `flask ops maintenance-runs` shows what became of it\n"
+    )
     assert "requested" in run(url, "maintenance-runs").output.splitlines()[2].split()
     assert run(url, "run", "nonsense").exit_code == 2
 
