@@ -6,6 +6,8 @@ against it by a test.
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,8 +21,8 @@ class ConfigurationError(Exception):
     """The environment holds something the service cannot start with; the message names it."""
 
 
-def _setting(default: Any, doc: str, *, least: int | None = None) -> Any:
-    return field(default=default, metadata={"doc": doc, "least": least})
+def _setting(default: Any, doc: str, *, least: float | None = None, most: float | None = None) -> Any:
+    return field(default=default, metadata={"doc": doc, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -60,43 +62,51 @@ class Settings:
     encryption_keys: tuple[str, ...] = _setting(
         (), "Fernet keys that encrypt webhook secrets and kept answers, newest first, separated by commas."
     )
-    web_workers: int = _setting(2, "gunicorn worker processes.")
-    web_connections: int = _setting(1000, "Simultaneous client connections of one worker process.")
+    web_workers: int = _setting(2, "gunicorn worker processes.", least=1)
+    web_connections: int = _setting(1000, "Simultaneous client connections of one worker process.", least=1)
     event_streams_max: int = _setting(
         1000,
         "Event streams that one worker process carries at most, beside WEB_CONNECTIONS; further ones are answered 503.",
+        least=0,
     )
     event_stream_heartbeat: float = _setting(
         15.0,
         "Seconds without an event after which a stream is sent a comment, so that nobody in between takes it for dead.",
+        least=0.1,
     )
-    pool_min_size: int = _setting(1, "Database connections each process keeps open.")
-    pool_max_size: int = _setting(4, "Database connections each process opens at most.")
-    pool_timeout: float = _setting(5.0, "Seconds a request waits for a database connection before it is answered 503.")
+    pool_min_size: int = _setting(1, "Database connections each process keeps open.", least=0)
+    pool_max_size: int = _setting(4, "Database connections each process opens at most.", least=1)
+    pool_timeout: float = _setting(
+        5.0, "Seconds a request waits for a database connection before it is answered 503.", least=0
+    )
     prepare_statements: bool = _setting(
         True, "Use server-side prepared statements. Set to false behind a PgBouncer that cannot track them."
     )
-    max_body_bytes: int = _setting(8 * 1024 * 1024, "Largest request body in bytes; larger ones are answered 413.")
+    max_body_bytes: int = _setting(
+        8 * 1024 * 1024, "Largest request body in bytes; larger ones are answered 413.", least=1
+    )
     read_timeout: float = _setting(
-        30.0, "Seconds a client may take to send a request, and one more for each 10,000 bytes of it; then 408."
+        30.0,
+        "Seconds a client may take to send a request, and one more for each 10,000 bytes of it; then 408.",
+        least=0.1,
     )
     trusted_proxies: int = _setting(
-        0, "How many proxies in front are trusted to set X-Forwarded-For, -Proto and -Host."
+        0, "How many proxies in front are trusted to set X-Forwarded-For, -Proto and -Host.", least=0
     )
     session_rate_limit: int = _setting(
-        10_000, "Requests an hour of a signed-in person. API keys carry their own limit."
+        10_000, "Requests an hour of a signed-in person. API keys carry their own limit.", least=0
     )
     address_rate_limit: int = _setting(
-        3_000, "Requests an hour from one network address to what needs no credential, such as logging in."
+        3_000, "Requests an hour from one network address to what needs no credential, such as logging in.", least=0
     )
     cors_origins: tuple[str, ...] = _setting(
         (), "Origins whose pages may call the API from a browser, separated by commas; * is any. None by default."
     )
-    inbound_hook_rate_limit: int = _setting(10_000, "Signed inbound calls an hour of one webhook.")
+    inbound_hook_rate_limit: int = _setting(10_000, "Signed inbound calls an hour of one webhook.", least=0)
     inbound_address_rate_limit: int = _setting(
-        100_000, "Inbound calls an hour from one network address, signed or not, to whichever webhooks."
+        100_000, "Inbound calls an hour from one network address, signed or not, to whichever webhooks.", least=0
     )
-    bcrypt_cost: int = _setting(12, "Cost of bcrypt password hashes (log2 of the rounds).")
+    bcrypt_cost: int = _setting(12, "Cost of bcrypt password hashes (log2 of the rounds).", least=4, most=31)
     registration_open: bool = _setting(True, "Whether anybody may register.")
     outbound_allowed_networks: tuple[str, ...] = _setting(
         (),
@@ -109,21 +119,26 @@ class Settings:
         "Empty: mail is written to LOG_DIR as .eml files.",
     )
     mail_from: str = _setting("Claude Code Bot <noreply@localhost>", "Sender of the mail.")
-    webhook_concurrency: int = _setting(256, "Webhook attempts at the same time of one worker process.")
+    webhook_concurrency: int = _setting(256, "Webhook attempts at the same time of one worker process.", least=1)
     webhook_endpoint_concurrency: int = _setting(
-        10, "Attempts at the same time of one webhook, over all workers, unless it sets its own limit."
+        10, "Attempts at the same time of one webhook, over all workers, unless it sets its own limit.", least=1
     )
     webhook_organization_concurrency: int = _setting(
         64,
         "Attempts at the same time of all webhooks of one organization. Less than WEBHOOK_CONCURRENCY, so that one "
         "with many slow endpoints leaves room for the others.",
+        least=1,
     )
-    webhook_timeout: float = _setting(15.0, "Seconds that a webhook's endpoint has to answer.")
+    webhook_timeout: float = _setting(15.0, "Seconds that a webhook's endpoint has to answer.", least=0.1)
     webhook_lease_seconds: float = _setting(
-        30.0, "Seconds after which the attempts of a worker that died are taken over. Extended while it lives."
+        30.0,
+        "Seconds after which the attempts of a worker that died are taken over. Extended while it lives.",
+        least=0.1,
     )
     worker_host: str = _setting("127.0.0.1", "Address of the worker's /healthz, /readyz and /metrics.")
-    worker_port: int = _setting(0, "Port of the worker's /healthz, /readyz and /metrics; 0 for none.")
+    worker_port: int = _setting(
+        0, "Port of the worker's /healthz, /readyz and /metrics; 0 for none.", least=0, most=65535
+    )
     partitions_ahead_months: int = _setting(3, "Months ahead that have partitions of their own.", least=1)
     retention_webhook_deliveries_days: int = _setting(90, "Days that webhook deliveries are kept.", least=1)
     retention_executions_months: int = _setting(6, "Months that executions of integrations are kept.", least=1)
@@ -141,7 +156,7 @@ class Settings:
         "Where the worker puts a dump of the database every day. Default: DATA_DIR/backups with the embedded database, "
         "none with DATABASE_URL.",
     )
-    backup_hour: int = _setting(3, "Hour of the day (UTC) in which it does that; -1 for never.", least=-1)
+    backup_hour: int = _setting(3, "Hour of the day (UTC) in which it does that; -1 for never.", least=-1, most=23)
     backup_keep_days: int = _setting(30, "Days that it keeps dumps. The newest always stays.", least=1)
     wal_archive_dir: Path | None = _setting(
         None,
@@ -157,7 +172,8 @@ class Settings:
         """Read the settings.
 
         :param environment: variables to read; the process's own by default.
-        :raises ConfigurationError: a value cannot be read as its type, or is too small; the message names the variable.
+        :raises ConfigurationError: a value cannot be read as its type, or is out of bounds; the message names the
+            variable.
         """
         source = os.environ if environment is None else environment
         values: dict[str, Any] = {}
@@ -165,10 +181,19 @@ class Settings:
             text = source.get(each.name.upper(), "").strip()
             if text:
                 values[each.name] = _parse(each.name.upper(), str(each.type), text)
-                least = each.metadata["least"]
+                least, most = each.metadata["least"], each.metadata["most"]
                 if least is not None and values[each.name] < least:
                     raise ConfigurationError(f"{each.name.upper()} should be {least} at least, not {text}")
-        return cls(**values)
+                if most is not None and values[each.name] > most:
+                    raise ConfigurationError(f"{each.name.upper()} should be {most} at most, not {text}")
+        settings = cls(**values)
+        if settings.pool_min_size > settings.pool_max_size:
+            raise ConfigurationError(
+                f"POOL_MIN_SIZE ({settings.pool_min_size}) is more than POOL_MAX_SIZE ({settings.pool_max_size})"
+            )
+        if settings.log_level not in logging.getLevelNamesMapping():
+            raise ConfigurationError(f"LOG_LEVEL should be DEBUG, INFO, WARNING or ERROR, not {settings.log_level}")
+        return settings
 
     def require_keys(self) -> None:
         """Check what the web processes cannot do without.
@@ -203,6 +228,8 @@ def _parse(name: str, kind: str, text: str) -> object:
         if kind == "int":
             return int(text)
         if kind == "float":
+            if not math.isfinite(float(text)):
+                raise ValueError(text)
             return float(text)
         if kind == "bool":
             return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[text.lower()]

@@ -37,9 +37,17 @@ def test_reading_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("PORT", "eighty"), ("POOL_TIMEOUT", "soon"), ("REGISTRATION_OPEN", "perhaps")]
+    ("name", "text"),
+    [
+        ("PORT", "eighty"),
+        ("POOL_TIMEOUT", "soon"),
+        ("READ_TIMEOUT", "nan"),
+        ("REGISTRATION_OPEN", "perhaps"),
+        ("LOG_LEVEL", "loud"),
+        ("POOL_MIN_SIZE", "5"),
+    ],
 )
-def test_a_value_of_the_wrong_type_is_named(name: str, text: str) -> None:
+def test_a_value_that_cannot_be_is_named(name: str, text: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Settings.from_environment({name: text})
 
@@ -53,6 +61,14 @@ def test_what_is_too_small_is_refused(name: str, least: int) -> None:
     assert name.startswith("RETENTION_") <= (least == 1)
     with pytest.raises(ConfigurationError, match=f"{name} should be {least} at least, not {least - 1}"):
         Settings.from_environment({name: str(least - 1)})
+
+
+@pytest.mark.parametrize(("name", "most"), [("BACKUP_HOUR", 23), ("BCRYPT_COST", 31), ("WORKER_PORT", 65535)])
+def test_what_is_too_large_is_refused(name: str, most: int) -> None:
+    """An hour that no day has would end all maintenance, not that of backups alone."""
+    assert Settings.from_environment({name: str(most)})
+    with pytest.raises(ConfigurationError, match=f"{name} should be {most} at most, not {most + 1}"):
+        Settings.from_environment({name: str(most + 1)})
 
 
 def test_only_config_reads_settings() -> None:
