@@ -6,6 +6,7 @@ import errno
 import fcntl
 import http.client
 import json
+import logging
 import os
 import signal
 import socket
@@ -127,6 +128,7 @@ def serve(
     :returns: the exit status: 0 after a requested stop, 2 when the configuration is wrong, 1 after other failures.
     """
     supervisor = Supervisor(settings, prepare, web, worker)
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # of connections that a signal interrupts
     with StopSignals() as signals:
         try:
             try:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 # Runs serve() with programs that say what they were given and the order in which they were stopped.
 PROGRAM = """
-import json, os, sys
+import json, logging, os, sys
 from types import SimpleNamespace
 from pathlib import Path
 import psycopg
@@ -35,6 +35,7 @@ directory = Path(sys.argv[1])
 
 def prepare(admin_url, settings):
     (directory / "preparing").touch()
+    logging.getLogger("psycopg").warning("error ignored in rollback")  # as when a signal interrupts a statement
     with psycopg.connect(admin_url) as connection:
         connection.execute(os.environ.get("TEST_PREPARE", "SELECT 1"))
     (settings.data_dir / "demo.json").write_text(json.dumps({"api_key": "ccb_demo"}))
@@ -266,6 +267,7 @@ def test_a_stop_during_the_start_is_a_stop(service: Service):
     supervisor.send_signal(signal.SIGTERM)
     assert supervisor.wait(60) == 0
     assert service.processes() == []
+    assert service.err == "bin/serve: stopping\n"
 
 
 def test_one_supervisor_for_each_data_dir(service: Service):
