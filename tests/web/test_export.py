@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -206,13 +207,23 @@ def test_a_revocation_ends_it(ann: Person, service: Service, kind: str) -> None:
 def test_a_cut_database_connection_is_seen(lone: Service) -> None:
     ann = lone.person()
     insert_audit_logs(lone.database, ann.personal_organization_id, MANY)
+    cut = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE usename = 'ccb_service' AND datname = current_database() AND wait_event_type = 'Lock'"
+    )
     for version in ("1.1", "1.0"):
-        with slow(ann.client, "/audit-logs/export", version) as answer:
-            with lone.database.admin() as admin:
-                cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ccb_service' AND"
-                assert admin.execute(f"{cut} datname = current_database()").rowcount
-            # HTTP/1.0 does not say where a body ends: there the last line has to
-            content = read_broken(answer) if version == "1.1" else answer.read()
+        # HTTP/1.0 does not say where a body ends: there the last line has to
+        read = read_broken if version == "1.1" else http.client.HTTPResponse.read
+        with (
+            slow(ann.client, "/audit-logs/export", version) as answer,
+            lone.database.admin() as admin,
+            ThreadPoolExecutor() as thread,
+        ):
+            with admin.transaction():  # a connection that is cut between two pages is replaced
+                admin.execute("LOCK TABLE audit_logs")
+                reading = thread.submit(read, answer)
+                eventually(lambda: lone.database.look(cut), "the connection is cut in the middle of a page")
+            content = reading.result()
         *whole, last = lines(content)
         assert last["problem"]["code"] == "unavailable"
         assert 0 < len(whole) < MANY
