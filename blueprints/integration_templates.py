@@ -59,7 +59,7 @@ def bulk_integration_templates(items: list[Item]) -> Response:
         return each(connection, items, lock=templates.lock_many, create=create, change=change, delete=delete)
 
 
-@blueprint.get("/<string(maxlength=100):template_id>")
+@blueprint.get("/<chosen(maxlength=100):template_id>")
 @blueprint.arguments(Single, location="query")
 @blueprint.response(200, IntegrationTemplate)
 def get_integration_template(query: dict[str, Any], template_id: str) -> Response:
@@ -70,7 +70,7 @@ def get_integration_template(query: dict[str, Any], template_id: str) -> Respons
         return single(IntegrationTemplates(connection).get(template_id, include_deleted=query["include_deleted"]))
 
 
-@blueprint.patch("/<string(maxlength=100):template_id>")
+@blueprint.patch("/<chosen(maxlength=100):template_id>")
 @blueprint.arguments(IntegrationTemplateChange)
 @blueprint.response(200, IntegrationTemplate)
 def change_integration_template(body: dict[str, Any], template_id: str) -> Response:
@@ -79,7 +79,7 @@ def change_integration_template(body: dict[str, Any], template_id: str) -> Respo
         return single(IntegrationTemplates(connection).update(template_id, expected_versions(), body))
 
 
-@blueprint.delete("/<string(maxlength=100):template_id>")
+@blueprint.delete("/<chosen(maxlength=100):template_id>")
 @blueprint.response(204)
 def delete_integration_template(template_id: str) -> Response:
     """Delete a template; it can be restored."""
@@ -88,7 +88,7 @@ def delete_integration_template(template_id: str) -> Response:
     return no_content()
 
 
-@blueprint.post("/<string(maxlength=100):template_id>/restore")
+@blueprint.post("/<chosen(maxlength=100):template_id>/restore")
 @blueprint.response(200, IntegrationTemplate)
 def restore_integration_template(template_id: str) -> Response:
     """Restore a deleted template."""

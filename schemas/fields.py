@@ -14,6 +14,8 @@ from marshmallow.validate import Email, Length, OneOf, Regexp
 EXAMPLE_ID = "0b0f3f1e-6c58-4d3e-9a0e-5a1f6d1f0c11"
 EXAMPLE_TIME = "2026-11-22T09:30:00.000000Z"
 
+RESERVED_IDS = ("bulk",)  # what paths have in the place of an id that its author chose
+
 _DURATION = re.compile(r"P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9})S)?)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 

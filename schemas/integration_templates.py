@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
-from marshmallow.validate import Length
+from marshmallow.validate import Length, NoneOf
 
 from schemas.fields import (
+    RESERVED_IDS,
     JsonObject,
     Pattern,
     capabilities,
@@ -83,8 +84,9 @@ class IntegrationTemplateCreate(IntegrationTemplateChange):
         validate=[
             Length(1, 100),
             Pattern(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", error="Lower-case letters, digits, inner hyphens."),
+            NoneOf(RESERVED_IDS, error="Reserved: choose another one."),
         ],
-        metadata=described("Its id, chosen by its author and unique among all.", "rest-api"),
+        metadata=described("Its id, chosen by its author and unique among all; `bulk` is taken.", "rest-api"),
     )
     name = label("Name.", "REST API", required=True)
     template_data = _template_data(removes=False, required=True)

@@ -10,11 +10,12 @@ from flask import Flask, Request, Response
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
-from werkzeug.routing import MapAdapter
+from werkzeug.datastructures import ImmutableDict, MultiDict
+from werkzeug.routing import Map, MapAdapter, UnicodeConverter
 from werkzeug.utils import cached_property
 
 from errors import PlansOutdated
+from schemas.fields import RESERVED_IDS
 
 ATTEMPTS = 4  # at a request, while migrations outdate the plans of its statements
 
@@ -46,10 +47,25 @@ def _parameters(query_string: bytes) -> MultiDict[str, str]:
     return Request({"QUERY_STRING": query_string.decode("latin-1")}).args
 
 
+class ChosenId(UnicodeConverter):
+    """An id that its author chose: none of the words that the paths beside it end in, whatever the method."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.regex = rf"(?!(?:{'|'.join(RESERVED_IDS)})\Z){self.regex}"
+
+
+class Paths(Map):
+    """The routes, with the service's own kind of parameter."""
+
+    default_converters = ImmutableDict({**Map.default_converters, "chosen": ChosenId})
+
+
 class Application(Flask):
     """The application of the web processes."""
 
     request_class = QueryRequest
+    url_map_class = Paths
     session_interface = NoSessions()
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:

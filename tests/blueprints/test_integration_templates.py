@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.service import Person
+from tests.web.asking import assert_refused
 
 ANY = {"If-Match": "*"}
 
@@ -55,6 +56,15 @@ def test_public_ones_are_everybodys_to_use_and_nobody_elses_to_change(ann: Perso
     ann.delete(path, headers=ANY)
     assert bob.get(path).code == "not_found"
     assert bob.get(f"{path}?include_deleted=true").code == "not_found"
+
+
+def test_a_word_that_paths_end_in_is_no_id(ann: Person) -> None:
+    body = {"id": "bulk", "name": "Bulk", "template_data": {}}
+    assert assert_refused(ann.post("/integration-templates", body), 422, "invalid")[0]["pointer"] == "/id"
+    (item,) = ann.post("/integration-templates/bulk", {"items": [{"body": body}]}).json["items"]
+    assert item["problem"]["errors"][0]["pointer"] == "/items/0/body/id"
+    for path, status in (("bulk", 405), ("%62ulk", 405), ("bulk/restore", 404), ("bulky", 404)):
+        assert ann.get(f"/integration-templates/{path}").status == status, path
 
 
 def test_ids_are_unique_among_all(ann: Person, bob: Person) -> None:
