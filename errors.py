@@ -133,6 +133,12 @@ class TooLarge(DomainError):
     status, code, title = 413, "too_large", "Too large"
 
 
+class UnsupportedMediaType(DomainError):
+    """The body is not said to be JSON, or is compressed."""
+
+    status, code, title = 415, "unsupported_media_type", "Unsupported Media Type"
+
+
 class Invalid(DomainError):
     """Understood, but wrong; `errors` points at each fault."""
 

@@ -49,7 +49,7 @@ def call_hook(webhook_id: UUID) -> Response:
     """Start an execution of a webhook's integration by a message that is signed with its secret."""
     body = _body()
     sent_at = _verified(webhook_id, body)
-    parse_json(body)
+    parse_json(body, kept=True)
     with statement(sender()) as connection:
         execution_id = Hooks(connection).accept(
             webhook_id,

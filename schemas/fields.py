@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address
 from typing import Any
 
+import orjson
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Email, Length, OneOf, Regexp
 
@@ -128,8 +129,15 @@ def identifier(description: str, **options: Any) -> fields.UUID:
 class Moment(fields.AwareDateTime):
     """A point in time, in UTC from here on."""
 
+    default_error_messages = dict.fromkeys(
+        ("invalid", "invalid_awareness"),
+        "Not a date and time with its offset, such as 2026-11-22T09:30:00Z; in a query + is written %2B.",
+    )
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:
-        read: datetime = super()._deserialize(value, attr, data, **options)
+        # RFC 3339 has z as well
+        given = value.upper() if isinstance(value, str) else value
+        read: datetime = super()._deserialize(given, attr, data, **options)
         try:
             return read.astimezone(UTC)
         except OverflowError as error:  # the first and the last hours of the calendar, in some offsets
@@ -163,11 +171,20 @@ def version(description: str = "Version of the row: the number in its ETag.") ->
 
 
 class JsonObject(fields.Field[dict[str, Any]]):
-    """A JSON object of any content."""
+    """A JSON object of any content.
+
+    :param storable: whether what cannot be stored is refused here, rather than by whoever reads the object.
+    """
+
+    def __init__(self, *, storable: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self._storable = storable
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Not a JSON object.")
+        if self._storable and (faults := unstorable(value)):
+            raise ValidationError(faults)
         return value
 
 
@@ -196,6 +213,26 @@ def no_nul(value: str) -> None:
     """
     if _UNSTORABLE.search(value):
         raise ValidationError("Holds a character that cannot be stored.")
+
+
+def unstorable(value: Any) -> Any:
+    """Where JSON holds what PostgreSQL does not store, which is NUL: messages by place, nothing where there is none.
+
+    :param value: as orjson parsed it, which lets no lone surrogate through.
+    """
+    return _places_of_nul(value) if b"\\u0000" in orjson.dumps(value) else None
+
+
+def _places_of_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return ["Holds a character that cannot be stored."] if "\0" in value else None
+    if not isinstance(value, dict | list):
+        return None
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found = {name: places for name, each in items if (places := _places_of_nul(each))}
+    if isinstance(value, dict) and any("\0" in name for name in value):
+        found = {"_schema": ["A name holds a character that cannot be stored."], **found}
+    return found
 
 
 class Duration(fields.String):

@@ -13,6 +13,7 @@ from marshmallow.validate import Length, Range
 from schemas.fields import (
     EXAMPLE_TIME,
     Duration,
+    Moment,
     Pattern,
     Words,
     choice,
@@ -64,7 +65,7 @@ class LabelFilter(fields.String):
             raise ValidationError("Not a JSON object.") from error
 
 
-class PointTime(fields.AwareDateTime):
+class PointTime(Moment):
     """When a point was measured: not long ago, and not to come."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> datetime:

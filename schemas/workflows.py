@@ -25,7 +25,9 @@ do:
 class Definition(Schema):
     """A definition of the Serverless Workflow DSL 1.0, as JSON or as YAML."""
 
-    definition = json_object("The definition. In a change it is merged into the present one.", EXAMPLE_DEFINITION)
+    definition = json_object(
+        "The definition. In a change it is merged into the present one.", EXAMPLE_DEFINITION, storable=False
+    )
     definition_yaml = text(
         "The same as YAML 1.2, in its place. In a change it replaces the present one whole.",
         EXAMPLE_YAML,

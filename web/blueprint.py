@@ -11,9 +11,9 @@ import orjson
 from flask import Response, current_app, request
 from marshmallow import Schema, ValidationError
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import UnsupportedMediaType
 
-from errors import Invalid, MalformedRequest, TooLarge
+from errors import Invalid, MalformedRequest, TooLarge, UnsupportedMediaType
+from schemas.fields import unstorable
 from schemas.lists import item_of, page_of
 from web.answers import check_sparse
 from web.caller import anybody, caller, known
@@ -142,17 +142,25 @@ def _query_reader(schema: Schema, *, resumes: bool) -> Callable[[], dict[str, An
     return read
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, *, kept: bool = False) -> Any:
     """Parse a request's body.
 
+    :param kept: whether it is kept as it is, so that it may hold nothing that cannot be stored.
+    :raises errors.Invalid: it does.
     :raises errors.MalformedRequest: it is not JSON, nested too deep, or holds a number that would be changed.
     :raises errors.TooLarge: it is larger than MAX_BODY_BYTES.
+    :raises errors.UnsupportedMediaType: it is something else, or compressed.
     """
     # a body in chunks, whose length nobody announced, is cut off at the limit without a word
     if request.content_length is None and len(body) >= current_app.config["MAX_CONTENT_LENGTH"]:
         raise TooLarge
     if body and not (request.is_json or request.mimetype == "application/merge-patch+json"):
         raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
+    if (coding := request.headers.get("Content-Encoding", "identity")).lower() != "identity":
+        # RFC 9110, section 15.5.16, has the header tell this from a wrong type
+        raise UnsupportedMediaType(
+            f"Send the body as it is, without {coding}.", headers={"Accept-Encoding": "identity"}
+        )
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -161,6 +169,8 @@ def parse_json(body: bytes) -> Any:
         raise MalformedRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     if (number := inexact_number(body)) is not None:
         raise MalformedRequest(f"{number} would not be kept as it is: send it as text, or as a number of 64 bits.")
+    if kept and (messages := unstorable(value)):
+        raise Invalid("The input is not valid.", errors=_faults(messages, "/"))
     return value
 
 

@@ -32,6 +32,7 @@ PROBLEMS: dict[int, tuple[type[errors.DomainError], str]] = {
     409: (errors.Conflict, "It contradicts the state of things"),
     412: (errors.StaleVersion, "Changed meanwhile"),
     413: (errors.TooLarge, "The body is too large"),
+    415: (errors.UnsupportedMediaType, "The body is not said to be JSON, or is compressed"),
     422: (errors.Invalid, "The input is not valid"),
     428: (errors.PreconditionRequired, "If-Match is missing"),
     429: (errors.RateLimited, "Too many requests"),
@@ -237,9 +238,7 @@ def _header(name: str, description: str, *, required: bool = False, example: str
 
 def _problem(status: int) -> dict[str, Any]:
     error, description = PROBLEMS.get(status, (None, "A problem"))
-    if status == 415:
-        code, title, description = "unsupported_media_type", "Unsupported Media Type", "The body is not said to be JSON"
-    elif error is None:
+    if error is None:
         code, title = "internal_error", "Internal error"
     else:
         code, title = error.code, error.title

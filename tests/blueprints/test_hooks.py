@@ -169,6 +169,7 @@ def test_bodies_that_are_refused(ann: Person) -> None:
     for body, status in ((b"{", 400), (b"", 400), (b"[" * 100 + b"]" * 100, 400), (b'{"a": NaN}', 400),
                          (b'"\\u0000"', 422), (b'"' + b"x" * 1024 * 1024 + b'"', 413)):  # fmt: skip
         assert call(ann, made, body).status == status, body[:20]
+    assert call(ann, made, b'{"a": ["\\u0000"]}').json["errors"][0]["pointer"] == "/a/0"
     content = b"{}"
     headers = {**signed(made["secret"], content), "Content-Type": "text/plain"}
     assert Client(ann.client.port).post(f"/hooks/{made['id']}", content, headers=headers).status == 415

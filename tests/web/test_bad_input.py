@@ -39,8 +39,8 @@ def count(eve: Person) -> int:
         (b"[" * 100_000, 400, None),
         (b'{"name": "a\\u0000", "service_type": "r"}', 422, "/name"),
         (b'{"name": "a", "service_type": "r", "capabilities": ["a\\u0000"]}', 422, "/capabilities/0"),
-        (b'{"name": "a", "service_type": "r", "config": {"a": "\\u0000"}}', 422, None),
-        (b'{"name": "a", "service_type": "r", "config": {"a\\u0000": 1}}', 422, None),
+        (b'{"name": "a", "service_type": "r", "config": {"a": ["\\u0000"]}}', 422, "/config/a/0"),
+        (b'{"name": "a", "service_type": "r", "config": {"a\\u0000": 1}}', 422, "/config"),
         (b'{"name": "a", "service_type": "r", "metadata": []}', 422, "/metadata"),
         (b'{"name": "a", "service_type": "r", "capabilities": "payments"}', 422, "/capabilities"),
         (b'{"name": "a", "service_type": "r", "organization_id": "nonsense"}', 422, "/organization_id"),
@@ -81,6 +81,15 @@ def test_moments_that_cannot_be_kept(eve: Person, moment: str) -> None:
     assert assert_refused(eve.post("/api-keys", body), 422, "invalid")[0]["pointer"] == "/expires_at"
     for path in ("/events?created_after=", "/events?created_before="):
         assert_refused(eve.get(path + quote(moment)), 422, "invalid")
+
+
+def test_moments_are_read_as_rfc_3339_has_them(eve: Person) -> None:
+    for moment in ("2026-11-22t09:30:00z", "2026-11-22T10:30:00.123456789%2B01:00", "2026-11-22 09:30:00-00:00"):
+        assert eve.get(f"/events?created_after={quote(moment, safe='%')}").status == 200, moment
+    # in a query a plus sign is a space
+    for moment in ("2026-11-22T10:30:00+01:00", "2026-11-22", "2026-12-31T23:59:60Z"):
+        (fault,) = assert_refused(eve.get(f"/events?created_after={moment}"), 422, "invalid")
+        assert all(hint in fault["detail"] for hint in ("offset", "2026-11-22T09:30:00Z", "%2B"))
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])

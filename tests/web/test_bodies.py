@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import Any
 
@@ -22,6 +23,10 @@ def test_bodies_that_cannot_be_read(operation: Operation, owner: Person) -> None
     for kind in ("text/plain", "application/x-www-form-urlencoded", "nonsense"):
         answer = client.call(operation.method, call.path, b"{}", headers={**headers, "Content-Type": kind})
         assert assert_problem(answer, 415, call.path)["code"] == "unsupported_media_type", kind
+    coded = {**headers, "Content-Encoding": "gzip"}
+    answer = client.call(operation.method, call.path, gzip.compress(b"{}"), headers=coded)
+    assert "gzip" in assert_problem(answer, 415, call.path)["detail"]
+    assert answer.headers["Accept-Encoding"] == "identity"
 
 
 @every(is_read_at_once)
