@@ -13,6 +13,11 @@ class Refusals(Repository):
 
     queries = load("refusals")
 
+    def sees(self, organization_id: object, permission: str) -> bool:
+        """Whether the caller may know of an organization for which it may not do what needs the permission."""
+        row = self.connection.one(self.queries.sees, organization_id=organization_id, permission=permission)
+        return bool(row["sees"])
+
     def record(self, **values: Any) -> None:
         """Append a refusal.
 

@@ -120,7 +120,8 @@ def each(
     for failed in failures:
         if isinstance(failed.error, Forbidden) and not isinstance(failed.error, LimitExceeded):
             item_id = str(failed.item.arguments[0]) if failed.item.arguments else None
-            record_refused_item(connection, failed.error, item_id, failed.item.values)
+            answered = record_refused_item(connection, failed.error, item_id, failed.item.values)
+            answers[failed.item.index] = _refused(failed.item, answered)
     return json({"items": [answers[item.index] for item in items]}, 207)
 
 

@@ -101,7 +101,9 @@ def known(view: View, who: Callable[[], Identity] = caller) -> View:
                 with statement(identity) as connection:
                     Requests(connection).count()
             if identity.user_id is not None and isinstance(error, Forbidden) and not isinstance(error, LimitExceeded):
-                record_refusal(identity, error)
+                answer = record_refusal(identity, error)
+                if answer is not error:
+                    raise answer from error
             raise
 
     return knowing

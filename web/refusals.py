@@ -9,8 +9,8 @@ from uuid import UUID
 import orjson
 from flask import request
 
-from database import Connection, Identity, statement
-from errors import Forbidden
+from database import Connection, Identity, transaction
+from errors import DomainError, Forbidden, NotFound
 from repositories.refusals import Refusals
 
 READING = ("GET", "HEAD")
@@ -19,19 +19,24 @@ MAKING = ("create", "add")
 logger = logging.getLogger("ccb.refusals")
 
 
-def record_refusal(identity: Identity, error: Forbidden) -> None:
+def record_refusal(identity: Identity, error: Forbidden) -> DomainError:
     """Append what was refused to the audit log, after its transaction was undone and in one of its own.
 
     What goes wrong here is logged and leaves the answer as it is.
+
+    :return: what to answer: of an organization that the caller does not see there is nothing to refuse.
     """
     try:
-        with statement(identity) as connection:
-            Refusals(connection).record(**_described(error))
+        with transaction(identity) as connection:
+            return _recorded(connection, error, _organization_of_body(), _described(error))
     except Exception:
         logger.exception("a refusal was not recorded")
+        return error
 
 
-def record_refused_item(connection: Connection, error: Forbidden, item_id: str | None, values: dict[str, Any]) -> None:
+def record_refused_item(
+    connection: Connection, error: Forbidden, item_id: str | None, values: dict[str, Any]
+) -> DomainError:
     """As :func:`record_refusal`, for one item of many, whose transaction goes on.
 
     :param item_id: what was to be changed; None for something new.
@@ -44,9 +49,22 @@ def record_refused_item(connection: Connection, error: Forbidden, item_id: str |
     try:
         with connection.savepoint():
             organization_id = values.get("organization_id")
-            Refusals(connection).record(**{**described, "resource_type": noun, "organization_id": organization_id})
+            described |= {"resource_type": noun, "organization_id": organization_id}
+            return _recorded(connection, error, organization_id, described)
     except Exception:
         logger.exception("a refusal was not recorded")
+        return error
+
+
+def _recorded(
+    connection: Connection, error: Forbidden, organization_id: object, described: dict[str, Any]
+) -> DomainError:
+    refusals, permission = Refusals(connection), error.members.get("permission")
+    if organization_id is not None and permission is not None and not refusals.sees(organization_id, permission):
+        detail = "There is no such organization, or it is none of this credential's."
+        return NotFound(detail, errors=[{"pointer": "/organization_id", "detail": detail}])
+    refusals.record(**described)
+    return error
 
 
 def _described(error: Forbidden) -> dict[str, Any]:

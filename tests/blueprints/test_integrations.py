@@ -80,6 +80,11 @@ def test_create_in_a_team_and_not_in_anothers(ann: Person, bob: Person) -> None:
     assert ann.integration(organization_id=team["id"])["organization_id"] == team["id"]
     for stranger in (team["id"], str(uuid.uuid4())):
         answer = bob.post("/integrations", {"name": "x", "service_type": "rest", "organization_id": stranger})
+        assert answer.code == "not_found"
+        # a key that could not anyway learns nothing of whose it is
+        answer = bob.key("integrations:read").post(
+            "/integrations", {"name": "x", "service_type": "rest", "organization_id": stranger}
+        )
         assert (answer.status, answer.json["permission"]) == (403, "integrations:create")
 
 

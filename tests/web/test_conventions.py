@@ -141,6 +141,13 @@ def test_another_tenant_is_told_nothing_is_there(operation: Operation, owner: Pe
     assert send(operation, call, owner).status == operation.status  # and nothing was done to it
 
 
+@every(private, has_body, lambda operation: "organization_id" in operation.body["properties"])
+def test_an_organization_of_others_is_not_there(operation: Operation, owner: Person, stranger: Person) -> None:
+    call = prepare(operation, owner)
+    answer = owner.post(call.path, {**call.body, "organization_id": stranger.personal_organization_id})
+    assert assert_problem(answer, 404, call.path)["errors"][0]["pointer"] == "/organization_id"
+
+
 @every(
     private,
     lambda operation: operation.method != "GET",
