@@ -14,15 +14,12 @@ from werkzeug.datastructures import ETags, Headers
 
 from database import Row
 from errors import Invalid, PreconditionRequired
+from web.caching import CACHING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _OPTIONS = orjson.OPT_UTC_Z
-
-# The same path answers everybody differently, and `"1"` is everybody's first ETag: nothing between the service and
-# a caller may take one's answer for another's.
-_CACHING = [("Cache-Control", "private, no-cache"), ("Vary", "Authorization, X-API-Key")]
 
 
 def encoded(value: Any) -> bytes:
@@ -49,7 +46,7 @@ class JsonAnswer(Response):
         self._on_close = []
         self._status, self._status_code = _status_line(status), status
         length = ("Content-Length", str(len(body)))
-        add_headers(self, ("Content-Type", "application/json"), *_CACHING, length)
+        add_headers(self, ("Content-Type", "application/json"), *CACHING, length)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Send it."""
@@ -90,7 +87,7 @@ def single(
         and "HTTP_IF_NONE_MATCH" in asked.environ
         and asked.if_none_match.contains_weak(etag.strip('"'))
     ):
-        return Response(status=304, headers=[*_CACHING, ("ETag", etag)])
+        return Response(status=304, headers=[*CACHING, ("ETag", etag)])
     answer = json(sparse(row) if reading else row, status, headers)
     add_headers(answer, ("ETag", etag))
     return answer
@@ -112,7 +109,9 @@ def secret(answer: Response) -> Response:
 
 def no_content() -> Response:
     """Done, and nothing to say."""
-    return Response(status=204)
+    answer = Response(status=204)
+    del answer.headers["Content-Type"]  # of nothing
+    return answer
 
 
 def etag_of(row: Row) -> str:

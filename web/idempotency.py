@@ -18,7 +18,7 @@ from repositories.idempotency_keys import IdempotencyKeys
 from web.caller import caller, cipher
 
 MAX_LENGTH = 255
-KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control")
+KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control", "Vary")
 
 Handler = Callable[..., Response]
 

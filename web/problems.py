@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from errors import DomainError, MalformedRequest, NotFound, TooLarge
+from web.caching import CACHING  # not the database: gunicorn loads this before gevent has patched anything
 
 CONTENT_TYPE = "application/problem+json"
 TYPE = "urn:claude-code-bot:problem:"
@@ -42,7 +43,7 @@ def problem_of(status: int, code: str, title: str, detail: str = "", **members: 
 def problem(status: int, code: str, title: str, detail: str = "", **members: Any) -> Response:
     """A problem answer; the parameters are those of :func:`problem_of`."""
     body = problem_of(status, code, title, detail, **members)
-    return Response(orjson.dumps(body, default=str), status, content_type=CONTENT_TYPE)
+    return Response(orjson.dumps(body, default=str), status, CACHING, content_type=CONTENT_TYPE)
 
 
 def register(app: Flask) -> None:

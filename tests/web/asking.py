@@ -11,6 +11,7 @@ from tests.web.document import Operation, every_operation, faults, resolved
 from tests.web.specimens import SPECIMENS, Call
 
 OPERATIONS = every_operation()
+CREDENTIALS = "Authorization, X-API-Key"  # by which the same path answers differently
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
 
 
@@ -75,6 +76,8 @@ def assert_problem(answer: Answer, status: int, path: str) -> dict[str, Any]:
     """The answer is a problem document as RFC 9457 and api.md have it."""
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
+    # 404 and 405 are what caches keep without being told to
+    assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("private, no-cache", CREDENTIALS)
     problem: dict[str, Any] = answer.json
     assert problem.keys() >= PROBLEM_MEMBERS
     assert problem["type"] == f"urn:claude-code-bot:problem:{problem['code']}"
