@@ -20,6 +20,7 @@ from web.answers import json, no_content, secret
 from web.blueprint import Blueprint
 from web.caller import anybody, caller, settings
 from web.mail import how_mail_goes, mailed_token
+from web.paging import page
 from web.signing_in import renew, sign_in
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth", description="Registration, signing in, sessions.")
@@ -67,11 +68,12 @@ def logout() -> Response:
 
 
 @blueprint.get("/sessions")
-@blueprint.response(200, schemas.Sessions)
-def list_sessions() -> Response:
+@blueprint.arguments(schemas.SessionFilters, location="query")
+@blueprint.page(schemas.SessionListing)
+def list_sessions(query: dict[str, Any]) -> Response:
     """List one's sessions that go on."""
     with statement(caller()) as connection:
-        return json({"items": Sessions(connection).find_all()})
+        return page(Sessions(connection).find, query)
 
 
 @blueprint.delete("/sessions")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from database import Row, load
+from database import load
 from database.translation import refusal
 from errors import NotFound
-from repositories.repository import Repository
+from repositories.repository import Order, Page, Repository
 
 
 class Sessions(Repository):
@@ -23,9 +23,9 @@ class Sessions(Repository):
         """Rotate the tokens; gives `rotated`, `repeated`, `reused` or `ended`."""
         return str(self.connection.one(self.queries.refresh, **values)["outcome"])
 
-    def find_all(self) -> list[Row]:
-        """Sessions that go on."""
-        return self.connection.many(self.queries.list)
+    def find(self, *, order: Order, **filters: Any) -> Page:
+        """A page of sessions that go on."""
+        return self.page(self.queries.list, order, **filters)
 
     def end(self, session_id: object) -> None:
         """End one of the caller's sessions.
@@ -34,7 +34,7 @@ class Sessions(Repository):
         :raises errors.Forbidden: the caller's key may only see it.
         """
         if not self.connection.execute(self.queries.end, session_id=session_id):
-            if any(row["id"] == str(session_id) for row in self.find_all()):
+            if self.connection.maybe(self.queries.get, session_id=session_id) is not None:
                 raise refusal(self.queries.end.permission)
             raise NotFound
 

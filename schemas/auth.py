@@ -16,6 +16,7 @@ from schemas.fields import (
     no_nul,
     text,
 )
+from schemas.lists import filters
 from schemas.mail import mail_way
 
 
@@ -75,7 +76,4 @@ class SessionListing(Schema):
     expires_at = moment("When it ends at the latest.", required=True)
 
 
-class Sessions(Schema):
-    """One's sessions."""
-
-    items = fields.List(fields.Nested(SessionListing), required=True, metadata=described("The newest first."))
+SessionFilters = filters("SessionFilters", "created_at")

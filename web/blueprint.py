@@ -99,6 +99,8 @@ class Blueprint(flask_smorest.Blueprint):
         who = options.pop("who", anybody if public else caller)
         if view_func is not None:
             operation: dict[str, Any] = {"operationId": view_func.__name__}
+            if "GET" in options.get("methods", ()) and not _takes_query(view_func):
+                view_func = _without_query(view_func)
             if "POST" in options.get("methods", ()) and once:
                 view_func, operation["x-idempotent"] = idempotent(view_func), True
             if public:
@@ -106,6 +108,23 @@ class Blueprint(flask_smorest.Blueprint):
             view_func = known(view_func, who)
             view_func._apidoc = self.doc(**operation)(view_func)._apidoc  # type: ignore[attr-defined]
         super().add_url_rule(rule, endpoint, view_func, *arguments, **options)
+
+
+def _takes_query(handler: Handler) -> bool:
+    arguments = getattr(handler, "_apidoc", {}).get("arguments", {})
+    return any(each["in"] == "query" for each in arguments.get("parameters", []))
+
+
+def _without_query(handler: Handler) -> Handler:
+    """Refuse query parameters where there are none: who asks for a part is not to take the whole for it."""
+
+    @functools.wraps(handler)
+    def refusing(*arguments: Any, **names: Any) -> Response:
+        if request.query_string:
+            check(Schema(), request.args.to_dict(), query=True)
+        return handler(*arguments, **names)
+
+    return refusing
 
 
 def _body_reader(schema: Schema, *, required: bool) -> Callable[[], dict[str, Any]]:
@@ -124,7 +143,7 @@ def _query_reader(schema: Schema, *, resumes: bool) -> Callable[[], dict[str, An
         repeated = [name for name in values if len(values.getlist(name)) > 1]
         if repeated:
             raise Invalid(errors=[{"pointer": f"?{name}", "detail": "Given more than once."} for name in repeated])
-        cursor = values.get("cursor")
+        cursor = values.get("cursor") if "cursor" in schema.fields else None
         if resumes:
             cursor = request.headers.get("Last-Event-ID") or cursor
         if not cursor:

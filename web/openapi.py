@@ -96,8 +96,8 @@ def complete(
         statuses.add(404)
     if "requestBody" in operation:
         statuses |= {400, 413, 415, 422}
-    if any(parameter.get("in") == "query" for parameter in seen.get("parameters", [])):
-        statuses.add(422)
+    if method == "get":
+        statuses.add(422)  # of a query parameter
     if method == "post":
         statuses.add(409)
     properties = schemas.get(answered, {}).get("properties", {})

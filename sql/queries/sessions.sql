@@ -8,9 +8,15 @@ SELECT begin_session(%(user_id)s, %(session_id)s, %(session_token)s, %(refresh_t
 -- rotated, repeated within the grace, reused (which ends the session) or ended.
 SELECT refresh_session(%(session_id)s, %(presented)s, %(session_token)s, %(refresh_token)s, %(access_seconds)s, %(grace_seconds)s) AS outcome
 
--- name: list :many
--- One's own that go on.
-SELECT * FROM session_listings ORDER BY created_at DESC
+-- name: get :maybe sessions:read
+-- One of one's own that goes on.
+SELECT * FROM session_listings WHERE id = %(session_id)s
+
+-- name: list :page
+-- sort: created_at
+-- sized: user_agent
+-- One's own that go on. Without a permission in the header: sessions belong to no organization.
+SELECT * FROM session_listings
 
 -- name: end :exec sessions:delete
 -- One of one's own.

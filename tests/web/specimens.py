@@ -100,6 +100,16 @@ def logout(person: Person) -> Call:
 
 
 @specimen
+def list_sessions(person: Person) -> Call:
+    client = Client(person.client.port)
+    somebody = {"email": newcomer(person)["email"], "password": PASSWORD}
+    first, second = (client.post("/auth/login", somebody) for _ in range(2))
+    assert (first.status, second.status) == (200, 200)
+    client.headers = {"Authorization": f"Bearer {second.json['access_token']}"}
+    return Call("/auth/sessions", client=client)
+
+
+@specimen
 def end_sessions(person: Person) -> Call:
     return Call("/auth/sessions", client=signed_in(person))
 
@@ -962,7 +972,7 @@ for name, path in {
 for name, path in {
     "stream_events": "/events/stream", "get_activity": "/me/activity",
     "list_event_types": "/event-types?aggregate_type=integration",
-    "list_sessions": "/auth/sessions", "get_profile": "/me", "list_permissions": "/permissions", "list_roles": "/roles",
+    "get_profile": "/me", "list_permissions": "/permissions", "list_roles": "/roles",
     "get_permission": "/permissions/integrations:read", "get_role": "/roles/developer",
     "get_event_type": "/event-types/integration.created",
 }.items():  # fmt: skip

@@ -234,6 +234,16 @@ def test_unknown_and_repeated_parameters_are_refused(operation: Operation, owner
     assert assert_problem(client.get(f"{path}?limit=1&limit=2"), 422, path)["errors"][0]["pointer"] == "?limit"
 
 
+@every(lambda operation: operation.method == "GET", lambda operation: not operation.is_list)
+def test_what_is_no_list_takes_no_parameters_of_lists(operation: Operation, owner: Person) -> None:
+    call = prepare(operation, owner)
+    beside = "&" if "?" in call.path else "?"
+    for name in {"cursor", "limit", "nonsense"} - {"cursor" if operation.is_stream else ""}:
+        answer = (call.client or owner.client).get(f"{call.path}{beside}{name}=1")
+        problem = assert_problem(answer, 422, call.path)
+        assert problem["errors"] == [{"pointer": f"?{name}", "detail": "Unknown field."}]
+
+
 @every(sparse)
 def test_sparse_answers(operation: Operation, owner: Person) -> None:
     call = prepare(operation, owner)

@@ -132,7 +132,7 @@ def test_filters_order_and_fields(ann: Person) -> None:
     assert lines(answer.body) == [{"name": "a", "status": "draft"}, {"name": "b", "status": "draft"}]
     answer = ann.get("/integrations/export?format=csv&sort=-name&fields=name,status")
     assert answer.body == b"name,status\r\nc,draft\r\nb,draft\r\na,draft\r\n"
-    assert ann.get("/integrations/export?cursor=x").code == "bad_cursor"
+    assert ann.get("/integrations/export?cursor=x").code == "invalid"
     for wrong in ("limit=3", "fields=nonsense", "status=nonsense", "sort=config"):
         assert ann.get(f"/integrations/export?{wrong}").status == 422, wrong
 
