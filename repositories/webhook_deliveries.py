@@ -54,14 +54,19 @@ class WebhookDeliveries(Repository):
 
         :raises errors.NotFound: the caller sees no such delivery.
         :raises errors.Conflict: its webhook is switched off or deleted.
-        :raises errors.Forbidden: the caller may only see it.
+        :raises errors.Forbidden: the caller may only see it, or not see its webhook.
         """
         row = self.connection.maybe(self.queries.redeliver, delivery_id=delivery_id)
         if row is not None:
             return row
         found = self.get(delivery_id)
         webhook = self.connection.maybe(self.parents.get, webhook_id=found["webhook_id"], include_deleted=False)
-        if webhook is None or not webhook["is_active"]:
+        if webhook is None:
+            lacking = self.connection.maybe(self.queries.lacking)
+            if lacking is not None:
+                raise refusal(lacking["permission"])
+            raise Conflict("Its webhook has been deleted: restore it first.")
+        if not webhook["is_active"]:
             raise _switched_off()
         raise refusal(self.queries.redeliver.permission)
 

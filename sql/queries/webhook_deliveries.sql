@@ -52,6 +52,10 @@ WITH queued AS (
 SELECT queued.* FROM queued
 CROSS JOIN LATERAL announce('webhook_deliveries', json_build_object('organization', organization_id, 'webhook', webhook_id)::text)
 
+-- name: lacking :maybe
+-- Whether a delivery's webhook is not found because the key may see none, and not because there is none any more.
+SELECT 'webhooks:read' AS permission WHERE NOT key_permits('webhooks:read')
+
 -- name: recover :one webhook_deliveries:update
 -- What was given up or held, oldest first, up to a number that one statement settles well within its time. What is just being
 -- reported is left to the report: to wait for each other would be a deadlock.

@@ -101,8 +101,15 @@ def test_nothing_is_redelivered_while_the_webhook_is_off(ann: Person, service: S
     rename(ann, made, "1")
     [delivery] = deliveries(ann, made)
     settle(service, delivery, "exhausted")
-    ann.post(f"/webhooks/{made['id']}/disable")
-    assert ann.post(f"/webhook-deliveries/{delivery['id']}/redeliver").code == "conflict"
+    path, again = f"/webhooks/{made['id']}", f"/webhook-deliveries/{delivery['id']}/redeliver"
+    ann.post(f"{path}/disable")
+    assert ann.post(again).json["detail"] == "Its webhook is switched off: enable it first."
+    # what is on may be out of a key's sight
+    answer = ann.key("webhook_deliveries:*").post(again)
+    assert (answer.status, answer.json["permission"]) == (403, "webhooks:read")
+    ann.delete(path, headers={"If-Match": "*"})
+    assert ann.post(again).json["detail"] == "Its webhook has been deleted: restore it first."
+    ann.post(f"{path}/restore")
     assert statuses(ann, made) == ["exhausted"]
 
 
