@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -134,3 +135,10 @@ def test_nobody_imports_what_wires_calls_and_exposes() -> None:
     for path in sources():
         assert not {module.partition(".")[0] for module, _ in imports(path)} & {"app", "cli", "wsgi"}, path
     assert "app" not in {module for module, _ in imports(ROOT / "cli.py")}
+
+
+def test_gunicorn_loads_no_database_before_gevent_has_patched() -> None:
+    """Locks that were made of the original classes block the whole process: streams of events never began."""
+    listing = "import sys, web.gunicorn_worker; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"database", "repositories", "psycopg"} & set(done.stdout.split())
