@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry
 import logs
 from config import ConfigurationError, Settings
 from database import Pool
+from database.memory import settle
 from outbound import OutboundClient
 from worker import health_checks, mail, maintenance, sampling, status_server, webhook_deliveries
 from worker.context import Begin, Context, Stop, Work
@@ -59,18 +59,11 @@ async def work(settings: Settings, kinds: tuple[Begin, ...] = KINDS) -> None:
             context = Context(settings, pool, outbound, CollectorRegistry(), stop, loop)
             context.registry.register(PoolCollector(pool))
             begun: list[Work] = [begin(context) for begin in kinds]
-            _collect_rarely()
+            settle()
             async with status_server.serving(context):
                 await _until_stopped(stop, [*begun, Listening(context)])
     finally:
         pool.close()
-
-
-def _collect_rarely() -> None:
-    """What has been loaded stays, and attempts leave no cycles: looking for some took a third of all time."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 async def _until_stopped(stop: Stop, begun: list[Work]) -> None:
