@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -54,6 +55,8 @@ def test_an_environment_is_made_anew_only_when_it_does_not_work(
         capture_output=True,
         text=True,
         timeout=60,
+        # tests that run in the background were told to ignore it, and a shell cannot trap what it was told to ignore
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert (ended.returncode, "Making .venv" in ended.stderr) == (status, bool(told))
     assert ended.stderr.endswith(told.format(root=tmp_path))
