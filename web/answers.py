@@ -65,10 +65,13 @@ def add_headers(answer: Response, *headers: tuple[str, str]) -> None:
 
 
 def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer with a JSON body."""
+    """An answer with a JSON body.
+
+    :param headers: as :func:`add_headers` takes them.
+    """
     answer = JsonAnswer(encoded(value), status)
     if headers:
-        answer.headers.update(headers)
+        add_headers(answer, *headers.items())
     return answer
 
 

@@ -171,11 +171,12 @@ def parse_json(body: bytes, *, kept: bool = False) -> Any:
     :raises errors.UnsupportedMediaType: it is something else, or compressed.
     """
     # a body in chunks, whose length nobody announced, is cut off at the limit without a word
-    if request.content_length is None and len(body) >= current_app.config["MAX_CONTENT_LENGTH"]:
+    if len(body) >= current_app.config["MAX_CONTENT_LENGTH"] and request.content_length is None:
         raise TooLarge
-    if body and not (request.is_json or request.mimetype == "application/merge-patch+json"):
+    environ = request.environ
+    if environ.get("CONTENT_TYPE") != "application/json" and body and not _is_json():
         raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
-    if (coding := request.headers.get("Content-Encoding", "identity")).lower() != "identity":
+    if (coding := environ.get("HTTP_CONTENT_ENCODING", "identity")).lower() != "identity":
         # RFC 9110, section 15.5.16, has the header tell this from a wrong type
         raise UnsupportedMediaType(
             f"Send the body as it is, without {coding}.", headers={"Accept-Encoding": "identity"}
@@ -191,6 +192,10 @@ def parse_json(body: bytes, *, kept: bool = False) -> Any:
     if kept and (messages := unstorable(value)):
         raise Invalid("The input is not valid.", errors=_faults(messages, "/"))
     return value
+
+
+def _is_json() -> bool:
+    return request.is_json or request.mimetype == "application/merge-patch+json"
 
 
 def check(schema: Schema, value: Any, *, query: bool = False) -> dict[str, Any]:

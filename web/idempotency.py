@@ -28,7 +28,7 @@ def idempotent(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     def once(*arguments: object, **names: object) -> Response:
-        key = request.headers.get("Idempotency-Key")
+        key = request.environ.get("HTTP_IDEMPOTENCY_KEY")
         if key is None:
             return handler(*arguments, **names)
         if not 0 < len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable():
