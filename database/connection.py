@@ -28,7 +28,7 @@ import psycopg
 from psycopg import adapt
 from psycopg.abc import Transformer
 from psycopg.adapt import PyFormat
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from database.identity import CONTEXT, Identity, Step
@@ -286,7 +286,7 @@ class Connection:
                     pgconn.send_query_prepared(query.statement, texts)
                 expected.append(None)
             pgconn.pipeline_sync()
-            results = self._read(len(expected))
+            results = self._read(len(expected), announces=announces)
             pgconn.exit_pipeline_mode()
         except psycopg.Error as error:
             self._psycopg.close()  # nothing more can be read from it
@@ -329,7 +329,7 @@ class Connection:
             if result.status not in _DONE
         )
 
-    def _read(self, count: int) -> list[PGresult]:
+    def _read(self, count: int, *, announces: bool) -> list[PGresult]:
         pgconn = self._pgconn
         waiting = self._psycopg.waiting
         if waiting is None:
@@ -347,6 +347,9 @@ class Connection:
             if result.status == ExecStatus.PIPELINE_SYNC:
                 return results
             if result.status == ExecStatus.FATAL_ERROR and len(results) >= count:
+                if announces and pgconn.status == ConnStatus.OK:
+                    results[-1] = result  # the Sync commits what notifies, and that is where notifying fails
+                    continue
                 raise psycopg.OperationalError(result.error_message.decode("utf-8", "replace"))
             results.append(result)
 
