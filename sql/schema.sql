@@ -56,7 +56,8 @@ GRANT INSERT, SELECT (created_at, deleted_at, expires_at, id, is_active, key_pre
 GRANT DELETE, INSERT, SELECT, UPDATE ON api_keys TO ccb_definer;
 CREATE TRIGGER trigger_api_keys_event AFTER INSERT OR DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION record_event('api_key');
 CREATE TRIGGER trigger_api_keys_event_update AFTER UPDATE ON api_keys FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION record_event('api_key');
-CREATE TRIGGER trigger_api_keys_notify AFTER INSERT OR DELETE OR UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_api_keys_notify AFTER INSERT OR DELETE ON api_keys FOR EACH ROW EXECUTE FUNCTION notify_event();
+CREATE TRIGGER trigger_api_keys_notify_update AFTER UPDATE ON api_keys FOR EACH ROW WHEN (old.version <> new.version) EXECUTE FUNCTION notify_event();
 CREATE TRIGGER trigger_api_keys_permissions BEFORE INSERT OR UPDATE OF permissions ON api_keys FOR EACH ROW EXECUTE FUNCTION check_permission_names();
 CREATE TRIGGER trigger_api_keys_updated_at BEFORE UPDATE ON api_keys FOR EACH ROW EXECUTE FUNCTION update_timestamp();
 CREATE TRIGGER trigger_api_keys_usage AFTER INSERT ON api_keys FOR EACH ROW EXECUTE FUNCTION count_usage('api_keys');

@@ -11,7 +11,7 @@ import orjson
 import psycopg
 import pytest
 
-from database import ActingFor, Nobody, Pool, Query, statement, transaction
+from database import ActingFor, ApiKey, Nobody, Pool, Query, statement, transaction
 from tests.conftest import Database
 
 Listening = psycopg.Connection[dict[str, Any]]
@@ -128,6 +128,26 @@ def test_nothing_is_sent_behind_what_only_reads(pool: Pool, ann: ActingFor, list
     with statement(reading) as connection:
         connection.execute(RENAME, name="Anna")
     assert tables(listening) == []
+
+
+def test_that_a_key_was_used_is_no_news(
+    pool: Pool, ann: ActingFor, listening: Listening, module_database: Database
+) -> None:
+    """A GET, which sends nothing, would leave it to be sent behind another's change."""
+    key_hash = "a" * 64
+    with module_database.admin() as admin:
+        admin.execute(
+            "INSERT INTO api_keys (user_id, name, key_prefix, key_hash, permissions)"
+            " VALUES (%s, 'Key', 'ccb_aaaa', %s, '{integrations:read}')",
+            [ann.user_id, key_hash],
+        )
+        assert tables(listening) == ["api_keys"]
+        with statement(ApiKey(pool, credential=key_hash)) as connection:
+            connection.execute(query("SELECT 1"))
+        assert module_database.look("SELECT last_used_at FROM api_keys") is not None
+        assert tables(listening) == []
+        admin.execute("UPDATE api_keys SET is_active = false")
+        assert tables(listening) == ["api_keys"]
 
 
 def test_a_session_that_may_be_anothers_notifies_at_once(
