@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _OPTIONS = orjson.OPT_UTC_Z
 
+READING = ("GET", "HEAD")  # methods that change nothing anybody is told of
+
 
 def encoded(value: Any) -> bytes:
     """A value as JSON."""
@@ -83,7 +85,7 @@ def single(
     :param is_moving: whether it shows what changes without another version, so that nobody has it already.
     """
     etag, asked = etag_of(row), request_ctx.request  # flask.request would look for it at every step
-    reading = asked.method in ("GET", "HEAD")
+    reading = asked.method in READING
     if (
         not is_moving
         and reading
@@ -167,6 +169,6 @@ def check_sparse(known: Collection[str]) -> None:
 def wanted_fields() -> list[str]:
     """The names that `?fields=` lists; none where it is not given."""
     asked = request_ctx.request
-    if not asked.query_string or asked.method not in ("GET", "HEAD") or not asked.args.get("fields"):
+    if not asked.query_string or asked.method not in READING or not asked.args.get("fields"):
         return []
     return [name.strip() for name in asked.args["fields"].split(",")]

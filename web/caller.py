@@ -19,6 +19,7 @@ from repositories.requests import Requests
 from security.api_keys import is_api_key
 from security.encryption import Cipher
 from security.tokens import is_access_token
+from web.answers import READING
 from web.refusals import record_refusal
 
 View = Callable[..., Response]
@@ -154,5 +155,5 @@ def _identity(
         ip_address=_network_address(asked.remote_addr or ""),
         user_agent=asked.environ.get("HTTP_USER_AGENT", "")[:1000],
         requests_an_hour=requests_an_hour or application["settings"].session_rate_limit,
-        reads_only=asked.environ["REQUEST_METHOD"] in ("GET", "HEAD"),
+        reads_only=asked.environ["REQUEST_METHOD"] in READING,
     )

@@ -12,8 +12,8 @@ from flask import request
 from database import Connection, Identity, transaction
 from errors import DomainError, Forbidden, NotFound
 from repositories.refusals import Refusals
+from web.answers import READING
 
-READING = ("GET", "HEAD")
 MAKING = ("create", "add")
 
 logger = logging.getLogger("ccb.refusals")
