@@ -41,7 +41,7 @@ def use_large_pages() -> int:
         lines = _MAPS.read_text().splitlines()
     except OSError:
         return 0
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = ctypes.CDLL(None)
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     moved, start, end = 0, 0, 0
     for line in lines:

@@ -55,10 +55,8 @@ def server_account(data_dir: Path | None = None) -> Account | None:
     """
     if os.geteuid() != 0:
         return None
-    if data_dir is not None and data_dir.exists():
-        status = data_dir.stat()
-        if status.st_uid != 0:
-            return Account(user_name(status.st_uid), status.st_uid, status.st_gid)
+    if data_dir is not None and data_dir.exists() and (owner := other_owner(data_dir)):
+        return owner
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)
@@ -67,6 +65,17 @@ def server_account(data_dir: Path | None = None) -> Account | None:
         if entry.pw_uid != 0:
             return Account(name, entry.pw_uid, entry.pw_gid)
     raise ServerAccountError(f"PostgreSQL refuses to run as root, and none of the users {', '.join(ACCOUNTS)} exists")
+
+
+def other_owner(path: Path) -> Account | None:
+    """The user that root leaves what it makes there to, who would otherwise be shut out of it.
+
+    :return: None where the current user is not root, or the file or directory is root's own.
+    """
+    status = path.stat()
+    if os.geteuid() != 0 or status.st_uid == 0:
+        return None
+    return Account(user_name(status.st_uid), status.st_uid, status.st_gid)
 
 
 def user_name(uid: int) -> str:

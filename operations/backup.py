@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from database.queries import load
+from database.server_account import other_owner
 from operations.postgresql_programs import BackupError, fitting, flush, run
 
 QUERIES = load("backups")
@@ -88,7 +89,9 @@ def create_backup(url: str, folder: Path, stop: threading.Event | None = None) -
             manifest.touch(mode=0o600)
             manifest.write_text(json.dumps(asdict(backup), indent=1), "utf-8")
             flush(manifest)
-            _hand_over([unfinished, manifest], folder)
+            if owner := other_owner(folder):
+                for each in (unfinished, manifest):
+                    owner.own(each)  # their worker reads both, to prove and to prune them
             unfinished.rename(archive)
             flush(folder)
         except OSError as error:
@@ -237,14 +240,6 @@ def _reading(url: str) -> Iterator[tuple[psycopg.Connection[Any], list[str]]]:
                 raise BackupError(f"{reading['name']} does not see all rows of {len(hidden)} tables: {names}")
             arguments.append("--enable-row-security")
         yield connection, arguments
-
-
-def _hand_over(files: Iterable[Path], folder: Path) -> None:
-    """What root makes in somebody's folder is theirs: their worker reads all of it, to prove and to prune it."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        for each in files:
-            os.chown(each, owner.st_uid, owner.st_gid)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
 import time
@@ -17,7 +16,7 @@ from config import Settings
 from database.archiving import SUFFIX
 from database.embedded import EmbeddedServer, EmbeddedServerError, last_fatal
 from database.queries import load
-from database.server_account import Account, user_name
+from database.server_account import other_owner
 from operations.backup import checksum, digests, record, row, sole_use
 from operations.point_in_time import BaseBackup, base_for, prepare_recovery
 from operations.postgresql_programs import BackupError, fitting
@@ -84,7 +83,8 @@ def recover_embedded(settings: Settings, archive: Path, until: datetime | None) 
         put_away = _put_away(data_directory)
         try:
             prepare_recovery(base, data_directory, archive, until, lost=put_away)
-            _hand_over(data_directory, put_away or settings.data_dir)
+            if owner := other_owner(put_away or settings.data_dir):
+                owner.own(data_directory)  # bin/serve goes on as the same user
             last_commit = _replay(embedded_server(replace(settings, wal_archive_dir=archive), **UNSEEN))
         except BaseException:
             if put_away is not None:
@@ -135,13 +135,6 @@ def _put_away(data_directory: Path) -> Path | None:
     target = data_directory.with_name(f"{data_directory.name}.before_{datetime.now(UTC):%Y%m%d_%H%M%S}")
     data_directory.rename(target)
     return target
-
-
-def _hand_over(data_directory: Path, before: Path) -> None:
-    """What root recovers belongs to whom it belonged: bin/serve goes on as the same user."""
-    owner = before.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        Account(user_name(owner.st_uid), owner.st_uid, owner.st_gid).own(data_directory)
 
 
 def _replay(server: EmbeddedServer) -> datetime | None:
