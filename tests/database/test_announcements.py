@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,15 +10,11 @@ import orjson
 import psycopg
 import pytest
 
-from database import ActingFor, ApiKey, Nobody, Pool, Query, statement, transaction
+from database import ActingFor, ApiKey, Pool, statement, transaction
 from tests.conftest import Database
+from tests.database.own_queries import query
 
 Listening = psycopg.Connection[dict[str, Any]]
-
-
-def query(text: str) -> Query:
-    """A query of the test's own."""
-    return Query.compile("tests.query", "exec", "tests:run", "For a test.", text)
 
 
 RENAME = query("UPDATE user_profiles SET name = %(name)s WHERE id = current_user_id()")
@@ -27,21 +22,6 @@ MANY = query(
     "INSERT INTO integrations (name, service_type, author_id, organization_id) "
     "SELECT 'One of many', 'rest', current_user_id(), personal_organization_id() FROM generate_series(1, 60)"
 )
-
-
-@pytest.fixture(scope="module")
-def pool(module_database: Database) -> Iterator[Pool]:
-    opened = module_database.pool(pool_max_size=2)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def ann(pool: Pool) -> ActingFor:
-    user_id = str(uuid.uuid4())
-    with transaction(Nobody(pool)) as connection:
-        connection.execute(query("SELECT register_user(%(id)s, 'ann@example.org', 'Ann', 'hash')"), id=user_id)
-    return ActingFor(pool, user_id)
 
 
 @pytest.fixture

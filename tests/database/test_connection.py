@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Iterator
 
 import pytest
 
-from database import ActingFor, ApiKey, Connection, Nobody, Pool, Query, statement, transaction
+from database import ActingFor, ApiKey, Connection, Nobody, Pool, statement, transaction
 from errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from tests.conftest import Database
+from tests.database.own_queries import query
 from tests.waiting import eventually
-
-
-def query(text: str, kind: str = "many") -> Query:
-    """A query of the test's own."""
-    return Query.compile("tests.query", kind, "tests:run", "For a test.", text)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def pool(module_database: Database) -> Iterator[Pool]:
-    opened = module_database.pool(pool_max_size=2, pool_timeout=0.3)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
-def ann(pool: Pool) -> ActingFor:
-    """A user of the module's database."""
-    user_id = str(uuid.uuid4())
-    with transaction(Nobody(pool)) as connection:
-        register = query("SELECT register_user(%(id)s, 'ann@example.org', 'Ann', 'hash')")
-        connection.many(register, id=user_id)
-    return ActingFor(pool, user_id)
-
 
 WHO = query("SELECT current_user AS role, current_user_id()::text AS user_id, pg_backend_pid() AS backend")
 
